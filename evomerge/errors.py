@@ -1,0 +1,68 @@
+"""The errors meant for the person at the keyboard: one message, exit code 2, no traceback.
+
+    EvomergeError
+    ├── RecipeError        a recipe or configuration that cannot be followed
+    ├── CheckpointError    a model folder that cannot be read
+    │   └── AdapterError   a LoRA adapter that cannot be applied
+    ├── VocabularyError    tokenizers that cannot be brought together
+    ├── MergeError         models that cannot be merged this way
+    ├── OutputError        a result that cannot be written
+    ├── EvaluationError    a model that cannot be scored
+    └── MissingExtra       a feature whose optional packages are not installed
+
+Messages have the form ``<where>: <found>; <expected or remedy>``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class EvomergeError(Exception):
+    """Something the user can mend. Its text is the whole message."""
+
+
+class RecipeError(EvomergeError):
+    """A recipe or configuration that cannot be followed."""
+
+
+class CheckpointError(EvomergeError):
+    """A model folder that cannot be read."""
+
+
+class AdapterError(CheckpointError):
+    """A LoRA adapter that cannot be applied."""
+
+
+class VocabularyError(EvomergeError):
+    """Tokenizers that cannot be brought together."""
+
+
+class MergeError(EvomergeError):
+    """Models that cannot be merged this way."""
+
+
+class OutputError(EvomergeError):
+    """A result that cannot be written."""
+
+
+class EvaluationError(EvomergeError):
+    """A model that cannot be scored."""
+
+
+class MissingExtra(EvomergeError):
+    """A feature whose optional packages are not installed."""
+
+    def __init__(self, feature: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the {package} package: pip install 'evomerge[{extra}]'"
+        )
+
+
+def unknown(what: str, found: str, available: Iterable[str]) -> str:
+    """The message for a name that is not among ``available``, with the nearest one that is."""
+    names = sorted(available)
+    near = get_close_matches(found, names, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return f"unknown {what} '{found}'{hint}\n       available: {', '.join(names) or 'none'}"

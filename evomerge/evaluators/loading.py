@@ -1,0 +1,99 @@
+"""Reads a model folder into memory, to be scored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from evomerge.errors import CheckpointError, EvaluationError, unknown
+from evomerge.evaluators.base import LoadedModel
+
+DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+def load_model(
+    folder: str | Path,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    trust_remote_code: bool = False,
+) -> LoadedModel:
+    """The model and the tokenizer of a folder, or of a Hugging Face id, in evaluation mode.
+
+    Args:
+        folder: where they are. Only safetensors are read, never pickles.
+        device: ``auto`` is ``cuda`` where there is one, else ``cpu``.
+        dtype: ``auto`` is what the folder holds.
+        trust_remote_code: run the Python code that comes with the model.
+
+    Raises:
+        CheckpointError: there is no such model, or its files are not a whole one.
+        EvaluationError: there is no such device or dtype.
+    """
+    label = str(folder)
+    if dtype not in DTYPES:
+        raise EvaluationError(f"{label}: {unknown('dtype', dtype, DTYPES)}")
+    if not Path(folder).is_dir() and not _may_be_an_id(label):
+        raise CheckpointError(f"{label}: no such folder; give a model folder or a Hugging Face id")
+    _refuse_pickles(Path(folder))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(label, trust_remote_code=trust_remote_code)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            label,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=trust_remote_code,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise CheckpointError(_cannot_load(label, error)) from error
+    _refuse_holes(label, report)
+    return LoadedModel(_placed(model, device).eval().requires_grad_(False), tokenizer, label)
+
+
+def _may_be_an_id(label: str) -> bool:
+    """Whether ``label`` has the form of a Hugging Face id: ``name`` or ``owner/name``."""
+    return label.count("/") <= 1 and not label.startswith(("/", ".", "~")) and "\\" not in label
+
+
+def _refuse_pickles(folder: Path) -> None:
+    if not folder.is_dir() or any(folder.glob("*.safetensors")):
+        return
+    pickles = sorted(file.name for pattern in PICKLES for file in folder.glob(pattern))
+    if pickles:
+        raise CheckpointError(
+            f"{folder}: {pickles[0]} is a pickle, which can run code when it is read; "
+            "load it where you trust it and save it with save_pretrained, which writes safetensors"
+        )
+
+
+def _cannot_load(label: str, error: Exception) -> str:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if Path(label).is_dir():
+        return f"{label}: transformers cannot load this folder; {reason}"
+    return f"{label}: neither a folder here nor a model of the Hugging Face hub in reach; {reason}"
+
+
+def _refuse_holes(label: str, report: dict[str, object]) -> None:
+    """Weights that a folder lacks are drawn at random by transformers: such scores mean nothing."""
+    for what in ("missing_keys", "mismatched_keys"):
+        found = report.get(what)
+        if isinstance(found, set | list | tuple) and found:
+            names = sorted(str(name) for name in found)
+            raise CheckpointError(
+                f"{label}: {len(names)} {what.replace('_', ' ')}, first {names[0]}; "
+                "the weights do not make a whole model of its config.json"
+            )
+
+
+def _placed(model: PreTrainedModel, device: str) -> PreTrainedModel:
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise EvaluationError(f"device '{device}': {first}; expected auto, cpu, cuda, …") from error

@@ -1,0 +1,101 @@
+"""What an evaluation found: measures, and what each document contributed to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isnan
+from typing import NamedTuple
+
+from evomerge.errors import EvaluationError
+
+# What one document contributes: the number to average, or what else the aggregation takes, such
+# as (log-likelihood, bytes) for bits per byte.
+Contribution = float | int | str | Sequence["Contribution"] | None
+
+UNFILTERED = "none"  # lm-eval's name for answers taken as they are
+
+
+class ItemKey(NamedTuple):
+    """The address of one per-item result in a run."""
+
+    evaluator: str
+    task: str
+    document: int
+    metric: str
+    filter: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric of one task, under one filter.
+
+    Attributes:
+        task: the task, or the group of tasks.
+        metric: its name, as the evaluator calls it.
+        filter: what was done to the answers before they were scored.
+        value: the metric over all items.
+        higher_is_better: the metric's direction.
+        size: how many items went into it.
+        aggregation: how ``contributions`` become ``value``: ``mean``, ``bits_per_byte``, …
+        contributions: by document, what it adds; empty for groups, whose tasks hold them.
+    """
+
+    task: str
+    metric: str
+    filter: str
+    value: float
+    higher_is_better: bool
+    size: int
+    aggregation: str = "mean"
+    contributions: Mapping[int, Contribution] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one evaluation found.
+
+    Attributes:
+        measures: every metric of every task, in the evaluator's order.
+        main: the number that an objective reads: the metric that was asked for, or the first one,
+            averaged over the tasks. None where no metric was asked for and the tasks' first ones
+            have opposite directions.
+    """
+
+    measures: tuple[Measure, ...]
+    main: Measure | None
+
+    def items(self, evaluator: str) -> Iterator[tuple[ItemKey, Contribution]]:
+        """Every per-item result, under the name that a config gives its evaluator."""
+        for one in self.measures:
+            for document, contribution in one.contributions.items():
+                key = ItemKey(evaluator, one.task, document, one.metric, one.filter)
+                yield key, contribution
+
+
+def main_measure(chosen: Sequence[Measure], *, needed: bool) -> Measure | None:
+    """The mean of the measures that count, or None where they have opposite directions.
+
+    Raises:
+        EvaluationError: it is not a number, or there is none and it is ``needed``.
+    """
+    first = chosen[0]
+    if any(one.higher_is_better is not first.higher_is_better for one in chosen):
+        if needed:
+            names = ", ".join(one.task for one in chosen)
+            raise EvaluationError(f"{names}: {first.metric} is not better high in all of them")
+        return None
+    value = sum(one.value for one in chosen) / len(chosen)
+    if isnan(value):
+        raise EvaluationError(f"{first.task}: its {first.metric} is not a number")
+    if len(chosen) == 1:
+        return first
+    return Measure(
+        task="+".join(one.task for one in chosen),
+        metric=first.metric,
+        filter=first.filter,
+        value=value,
+        higher_is_better=first.higher_is_better,
+        size=sum(one.size for one in chosen),
+        aggregation="mean of tasks",
+    )

@@ -1,0 +1,150 @@
+"""What merge methods are made of. Each primitive takes a block; folds run over all blocks of a tensor.
+
+Every function works on the *inputs* of a block: the models as they are, or, when the block has a
+base, their task vectors (model minus base). Differences are taken in float32 (float64 where the
+tensors are float64), sums of products and magnitudes in float64, and results are rounded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from evomerge.kernels.block import Block, Counts, Floats, NDArray
+from evomerge.kernels.thinning import Cuts, Kept, Thinning
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Magnitudes are counted by the upper half of their float32 bits, which is a bfloat16 without its
+# sign, and then by the lower half within one bin of the upper.
+UPPER_BINS = 1 << 15
+LOWER_BINS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How much of each input a weighted sum takes.
+
+    Attributes:
+        values: ``(models,)``, or ``(models, rows)`` or ``(models, columns)`` of the whole tensor.
+        per: what one value holds for.
+    """
+
+    values: Floats
+    per: Literal["tensor", "row", "column"] = "tensor"
+
+
+@dataclass(frozen=True)
+class Election:
+    """How thinned task vectors become one.
+
+    Attributes:
+        thinning: which elements survive; None keeps all.
+        factors: ``(models,)``, what a surviving element is multiplied with: weight times rescale.
+        weights: ``(models,)``, what a model contributes to the divisor where it agrees.
+        elect: keep at each element only the models that agree with the sign of the sum.
+        normalize: divide by the agreeing weights (only with ``elect``).
+        scale: a last factor on the merged task vector: lambda.
+    """
+
+    thinning: Thinning
+    factors: Floats
+    weights: Floats
+    elect: bool
+    normalize: bool
+    scale: float
+
+
+def weighted_sum(block: Block, shares: Shares) -> NDArray | Tensor:
+    """``(rows, columns)``: the sum of the inputs times their shares, on top of the base if any."""
+    return block.engine.weighted_sum(block, shares)
+
+
+def elected_sum(block: Block, election: Election) -> NDArray | Tensor:
+    """``(rows, columns)``: the base plus thinned, weighted and, if asked, elected task vectors."""
+    return block.engine.elected_sum(block, election)
+
+
+def gram(blocks: Iterable[Block]) -> Floats:
+    """``(models, models)``: the inner products of the inputs, each one flat vector."""
+    parts = [block.engine.gram(block, block.where.tile) for block in blocks]
+    total: Floats = np.concatenate(parts).sum(axis=0)
+    return total
+
+
+def row_gram(blocks: Iterable[Block]) -> Floats:
+    """``(rows, models, models)``: the inner products of the inputs, row by row."""
+    return np.concatenate([block.engine.gram(block, block.where.columns) for block in blocks])
+
+
+def column_gram(blocks: Iterable[Block]) -> Floats:
+    """``(columns, models, models)``: the inner products of the inputs, column by column."""
+    total = np.zeros(0)
+    for block in blocks:
+        if not total.size:
+            models = len(block.inputs)
+            total = np.zeros((models, models, block.where.columns))
+        block.engine.column_gram(block, total)
+    return np.ascontiguousarray(np.moveaxis(total, 2, 0))
+
+
+def magnitude_sums(blocks: Iterable[Block], thinning: Thinning = None) -> Floats:
+    """``(models,)``: the L1 norm of each input after thinning."""
+    parts = [block.engine.magnitude_sums(block, thinning) for block in blocks]
+    total: Floats = np.concatenate(parts).sum(axis=0)
+    return total
+
+
+def count_magnitudes(blocks: Iterable[Block]) -> Counts:
+    """``(models, UPPER_BINS)``: how many elements have a magnitude with these upper bits."""
+    counts = np.zeros((0, UPPER_BINS), np.int64)
+    for block in blocks:
+        if not counts.size:
+            counts = np.zeros((len(block.inputs), UPPER_BINS), np.int64)
+        block.engine.count_magnitudes(block, counts)
+    return counts
+
+
+def count_within(blocks: Iterable[Block], models: Counts, bins: Counts) -> Counts:
+    """``(queries, LOWER_BINS)``: of model ``models[q]``, the elements in upper bin ``bins[q]``."""
+    counts = np.zeros((len(bins), LOWER_BINS), np.int64)
+    for block in blocks:
+        block.engine.count_within(block, models, bins, counts)
+    return counts
+
+
+def nth_equal(blocks: Iterable[Block], model: int, bits: int, nth: int) -> int:
+    """The flat position of the ``nth`` element (from 1) of this magnitude, or -1 if there are fewer.
+
+    Positions count through the pool when several tensors form one vector.
+    """
+    left = nth
+    for block in blocks:
+        inside, left = block.engine.nth_equal(block, model, bits, left)
+        if inside >= 0:
+            return block.where.pool + block.where.offset + inside
+    return -1
+
+
+def ranked_chance(blocks: Iterable[Block], thresholds: Counts) -> Kept:
+    """Keeps an element with a chance that depends on the rank of its magnitude in its row.
+
+    Args:
+        blocks: all blocks of a tensor.
+        thresholds: ``(models, columns)``: by ascending rank, the draws below which one is kept.
+    """
+    parts = [block.engine.ranked_chance(block, thresholds) for block in blocks]
+    return Kept(np.concatenate(parts, axis=1))
+
+
+def row_cuts(blocks: Iterable[Block], ranks: Counts) -> Cuts:
+    """The cut above which stand the ``ranks[i]`` largest elements of each row of model i."""
+    parts = [block.engine.row_cuts(block, ranks) for block in blocks]
+    return Cuts(
+        np.concatenate([part.bits for part in parts], axis=1),
+        np.concatenate([part.positions for part in parts], axis=1),
+    )

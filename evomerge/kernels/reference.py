@@ -1,0 +1,228 @@
+"""The primitives in torch, on any device and for any floating-point type.
+
+Elementwise results have the same bits as the compiled kernels'; sums in float64 may differ in the
+last place, because torch chooses their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from evomerge.kernels.block import Block, Counts, Floats
+from evomerge.kernels.primitives import LOWER_BINS, UPPER_BINS, Election, Shares
+from evomerge.kernels.thinning import (
+    EVERY_POSITION,
+    NOTHING_ABOVE,
+    Chance,
+    Cuts,
+    Kept,
+    Ranked,
+    Thinning,
+    Window,
+)
+from evomerge.noise import DRAWS, FIRST, GOLDEN, SECOND, Key
+
+_WORD = 0xFFFFFFFF
+
+
+def weighted_sum(block: Block, shares: Shares) -> Tensor:
+    """See ``primitives.weighted_sum``."""
+    values = shares.values
+    if shares.per == "row":
+        values = values[:, block.where.row : block.where.row + block.rows, None]
+    elif shares.per == "column":
+        values = values[:, None, :]
+    else:
+        values = values[:, None, None]
+    total: Tensor | None = None
+    for delta, share in zip(_deltas(block), values, strict=True):
+        part = delta * torch.as_tensor(share).to(delta)
+        total = part if total is None else total + part
+    return _on_base(block, total)
+
+
+def elected_sum(block: Block, election: Election) -> Tensor:
+    """See ``primitives.elected_sum``."""
+    votes = [
+        _thinned(block, election.thinning, model, delta) * float(factor)
+        for model, (delta, factor) in enumerate(
+            zip(_deltas(block), election.factors.astype(np.float32), strict=True)
+        )
+    ]
+    total = sum(votes[1:], votes[0])
+    if election.elect:
+        sign = torch.where(total >= 0, 1.0, -1.0)
+        agreeing = [vote * sign for vote in votes]
+        total = sum((a.clamp(min=0) for a in agreeing[1:]), agreeing[0].clamp(min=0)) * sign
+        if election.normalize:
+            weights = election.weights.astype(np.float32)
+            parts = [(a > 0) * float(w) for a, w in zip(agreeing, weights, strict=True)]
+            divisor = sum(parts[1:], parts[0])
+            total = total / torch.where(divisor != 0, divisor, 1.0)
+    return _on_base(block, total * float(np.float32(election.scale)))
+
+
+def all_finite(block: Block) -> list[bool]:
+    """See ``Engine.all_finite``."""
+    arrays = [*block.inputs, *([] if block.base is None else [block.base])]
+    return [bool(torch.isfinite(_tensor(array)).all()) for array in arrays]
+
+
+def gram(block: Block, span: int) -> Floats:
+    """See ``Engine.gram``."""
+    stacked = torch.stack([delta.reshape(-1) for delta in _deltas(block)]).double()
+    parts = [part @ part.T for part in stacked.split(span, dim=1)]
+    return torch.stack(parts).cpu().numpy()
+
+
+def column_gram(block: Block, total: Floats) -> None:
+    """See ``Engine.column_gram``."""
+    stacked = torch.stack(list(_deltas(block))).double()
+    total += torch.einsum("arc,brc->abc", stacked, stacked).cpu().numpy()
+
+
+def magnitude_sums(block: Block, thinning: Thinning) -> Floats:
+    """See ``Engine.magnitude_sums``."""
+    columns = [
+        torch.stack([part.sum() for part in kept.abs().reshape(-1).double().split(block.where.tile)])
+        for kept in (_thinned(block, thinning, m, d) for m, d in enumerate(_deltas(block)))
+    ]
+    return torch.stack(columns, dim=1).cpu().numpy()
+
+
+def count_magnitudes(block: Block, counts: Counts) -> None:
+    """See ``Engine.count_magnitudes``."""
+    for model, delta in enumerate(_deltas(block)):
+        upper = (_bits(delta) >> 16).reshape(-1)
+        counts[model] += torch.bincount(upper, minlength=UPPER_BINS).cpu().numpy()
+
+
+def count_within(block: Block, models: Counts, bins: Counts, counts: Counts) -> None:
+    """See ``Engine.count_within``."""
+    deltas = list(_deltas(block))
+    for query, (model, wanted) in enumerate(zip(models, bins, strict=True)):
+        bits = _bits(deltas[model])
+        lower = bits[bits >> 16 == int(wanted)] & 0xFFFF
+        counts[query] += torch.bincount(lower, minlength=LOWER_BINS).cpu().numpy()
+
+
+def nth_equal(block: Block, model: int, bits: int, nth: int) -> tuple[int, int]:
+    """See ``Engine.nth_equal``."""
+    found = torch.nonzero((_bits(list(_deltas(block))[model]) == bits).reshape(-1)).reshape(-1)
+    if len(found) >= nth:
+        return int(found[nth - 1]), 0
+    return -1, nth - len(found)
+
+
+def ranked_chance(block: Block, thresholds: Counts) -> npt.NDArray[np.uint8]:
+    """See ``Engine.ranked_chance``."""
+    kept = [_ranked(block, model, d, thresholds)[0] for model, d in enumerate(_deltas(block))]
+    return np.stack([np.packbits(flags.cpu().numpy(), axis=1) for flags in kept])
+
+
+def row_cuts(block: Block, ranks: Counts) -> Cuts:
+    """See ``Engine.row_cuts``."""
+    rows, columns = block.rows, block.where.columns
+    starts = block.where.offset + columns * np.arange(rows)
+    bits = np.full((len(ranks), rows), NOTHING_ABOVE, np.int64)
+    positions = np.zeros((len(ranks), rows), np.int64)
+    for model, (rank, delta) in enumerate(zip(ranks, _deltas(block), strict=True)):
+        if rank >= columns:
+            bits[model], positions[model] = 0, EVERY_POSITION
+        elif rank > 0:
+            sorted_bits = torch.sort(_bits(delta), dim=1, stable=True, descending=True)
+            bits[model] = sorted_bits.values[:, int(rank) - 1].cpu().numpy()
+            positions[model] = starts + 1 + sorted_bits.indices[:, int(rank) - 1].cpu().numpy()
+    return Cuts(bits, positions)
+
+
+def _tensor(array: object) -> Tensor:
+    return array if isinstance(array, Tensor) else torch.as_tensor(array)
+
+
+def _wide(array: object) -> Tensor:
+    tensor = _tensor(array)
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def _deltas(block: Block) -> Iterator[Tensor]:
+    base = None if block.base is None else _wide(block.base)
+    for array in block.inputs:
+        yield _wide(array) if base is None else _wide(array) - base
+
+
+def _on_base(block: Block, delta: Tensor | None) -> Tensor:
+    if delta is None:
+        raise ValueError("a block without inputs")
+    return delta if block.base is None else _wide(block.base) + delta
+
+
+def _bits(delta: Tensor) -> Tensor:
+    """The bits of the magnitudes as float32, int64."""
+    return (delta.float().view(torch.int32) & 0x7FFFFFFF).long()
+
+
+def _flat_index(block: Block, like: Tensor) -> Tensor:
+    start = block.where.offset
+    return torch.arange(start, start + block.size, device=like.device).view(block.rows, -1)
+
+
+def _draws(block: Block, key: Key, like: Tensor) -> Tensor:
+    """``evomerge.noise.draws`` in int64, which torch has on every device."""
+    index = _flat_index(block, like)
+    inner = _scramble((index & _WORD) ^ key[0])
+    return _scramble(inner ^ key[1] ^ (((index >> 32) * GOLDEN) & _WORD))
+
+
+def _scramble(bits: Tensor) -> Tensor:
+    bits = ((bits ^ (bits >> 16)) * FIRST) & _WORD
+    bits = ((bits ^ (bits >> 15)) * SECOND) & _WORD
+    return bits ^ (bits >> 16)
+
+
+def _above(block: Block, cuts: Cuts, model: int, delta: Tensor) -> Tensor:
+    bits, positions = cuts.bits[model], cuts.positions[model]
+    if len(bits) > 1:
+        rows = slice(block.where.row, block.where.row + block.rows)
+        bits, positions = bits[rows, None], positions[rows, None]
+    cut = torch.as_tensor(bits, device=delta.device)
+    before = _flat_index(block, delta) + block.where.pool < torch.as_tensor(
+        positions, device=delta.device
+    )
+    found = _bits(delta)
+    return (found > cut) | ((found == cut) & before)
+
+
+def _ranked(block: Block, model: int, delta: Tensor, thresholds: Counts) -> tuple[Tensor, Tensor]:
+    """What survives, ``(rows, columns)`` bool, and the columns of each row by ascending rank."""
+    order = torch.sort(_bits(delta), dim=1, stable=True).indices
+    limits = torch.as_tensor(thresholds[model], device=delta.device).expand(order.shape)
+    by_column = torch.empty_like(order).scatter_(1, order, limits)
+    return _draws(block, block.where.keys[model], delta) < by_column.clamp(max=_WORD), order
+
+
+def _thinned(block: Block, thinning: Thinning, model: int, delta: Tensor) -> Tensor:
+    if isinstance(thinning, Window):
+        low = _above(block, thinning.low, model, delta)
+        kept = low & ~_above(block, thinning.high, model, delta)
+    elif isinstance(thinning, Chance):
+        if thinning.thresholds[model] >= DRAWS:
+            return delta
+        kept = _draws(block, block.where.keys[model], delta) < int(thinning.thresholds[model])
+    elif isinstance(thinning, Kept):
+        rows = thinning.bits[model, block.where.row : block.where.row + block.rows]
+        flags = np.unpackbits(rows, axis=1, count=block.where.columns)
+        kept = torch.as_tensor(flags, device=delta.device).bool()
+    elif isinstance(thinning, Ranked):
+        kept, order = _ranked(block, model, delta, thinning.thresholds)
+        by_rank = torch.as_tensor(thinning.gains[model].astype(np.float32), device=delta.device)
+        gains = torch.empty_like(delta).scatter_(1, order, by_rank.to(delta).expand(order.shape))
+        delta = delta * gains
+    else:
+        return delta
+    return torch.where(kept, delta, 0.0)

@@ -1,0 +1,212 @@
+"""The rows of one tensor in all its models, in blocks that fit a cache, as often as asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from threading import local
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evomerge.checkpoint.source import Source
+from evomerge.dtypes import BFLOAT16, FLOAT32, FLOAT64, DType
+from evomerge.errors import MergeError
+from evomerge.kernels.block import TILE, Block, NDArray, Where
+from evomerge.kernels.engine import Engine
+from evomerge.noise import Key
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Elements of one model in a block: the inputs of a few models stay in a second-level cache.
+BLOCK = 2 * TILE
+# A tensor whose inputs take no more than this is kept in memory from its second pass on.
+KEEP_BYTES = 48 << 20
+# Arrays begin at whole cache lines.
+ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class Input:
+    """One model's contribution to an output tensor.
+
+    Attributes:
+        model: index of the model in the recipe: part of the address of its noise.
+        source: where it is read.
+        name: what the tensor is called there.
+    """
+
+    model: int
+    source: Source
+    name: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How inputs are read.
+
+    Attributes:
+        engine: what will compute on the blocks.
+        device: the torch device they are moved to; None leaves them NumPy arrays.
+        allow_nan: whether NaN and infinity in a model are let through.
+    """
+
+    engine: Engine
+    device: str | None = None
+    allow_nan: bool = False
+
+
+class TensorBlocks:
+    """One output tensor's inputs, as ``evomerge.methods.base.Blocks``.
+
+    Attributes:
+        models: inputs, the base excepted.
+        size: elements of one model.
+        columns: elements in a row; a vector is one row.
+        shape: of the tensor.
+        pool: elements that stand before this tensor in a pool of several.
+        keeps: whether the inputs stay in memory from the second pass on.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Input],
+        base: Input | None,
+        work: DType,
+        keys: tuple[Key, ...],
+        reading: Reading,
+    ) -> None:
+        """``work`` is the type inputs are cast to first; ``keys`` are of the inputs, in order."""
+        self.shape = inputs[0].source.info(inputs[0].name).shape
+        self.models = len(inputs)
+        self.size = prod(self.shape)
+        self.columns = self.shape[-1] if self.shape else 1
+        self.pool = 0
+        self.keeps = self.size * 4 * (len(inputs) + 1) <= KEEP_BYTES
+        self._inputs = [*inputs, *([] if base is None else [base])]
+        self._has_base = base is not None
+        self._work = work
+        self._keys = keys
+        self._reading = reading
+        self._passes = 0
+        self._kept: dict[int, list[NDArray | Tensor]] = {}
+
+    def __iter__(self) -> Iterator[Block]:
+        """The blocks, first to last. The arrays of a block are overwritten by the next."""
+        self._passes += 1
+        keep = self._passes > 1 and self.keeps
+        for row, rows in self._spans():
+            arrays = self._kept.get(row)
+            if arrays is None:
+                arrays = self._load(row, rows, keep=keep)
+            if keep:
+                self._kept[row] = arrays
+            yield self._block(row, arrays)
+
+    def _spans(self) -> Iterator[tuple[int, slice | None]]:
+        """For each block its first row, and the slice of the first axis that holds it."""
+        if len(self.shape) < 2:  # noqa: PLR2004 - a vector or a scalar is one row
+            yield 0, None
+            return
+        if not self.size:
+            return
+        step = self._tile // self._unit * max(1, BLOCK // self._tile)
+        rows_each = self._unit // self.columns
+        for start in range(0, self.shape[0], step):
+            yield start * rows_each, slice(start, min(start + step, self.shape[0]))
+
+    @property
+    def _unit(self) -> int:
+        """Elements under one index of the first axis, which is what files are read by."""
+        return self.size // self.shape[0] if len(self.shape) > 1 else max(self.size, 1)
+
+    @property
+    def _tile(self) -> int:
+        return max(1, TILE // self._unit) * self._unit
+
+    def _block(self, row: int, arrays: list[NDArray | Tensor]) -> Block:
+        where = Where(row, self.columns, self._tile, self._keys, self.pool)
+        base = arrays[-1] if self._has_base else None
+        return Block(arrays[: self.models], base, None, where, self._reading.engine)
+
+    def _load(self, row: int, rows: slice | None, *, keep: bool) -> list[NDArray | Tensor]:
+        if keep and not self._kept:
+            _memory.kept.clear()
+        store = _memory.kept if keep else _memory.passing
+        if not keep:
+            store.clear()
+        loaded = [self._read(each, rows, store) for each in self._inputs]
+        common = _common_type([array.dtype for array in loaded], self._work)
+        views = [array.astype(common, copy=False).reshape(-1, self.columns) for array in loaded]
+        arrays: list[NDArray | Tensor] = [self._moved(view) for view in views]
+        if not self._reading.allow_nan and self._passes == 1:
+            self._refuse_nan(self._block(row, arrays))
+        return arrays
+
+    def _read(self, each: Input, rows: slice | None, store: Arena) -> NDArray:
+        info = each.source.info(each.name)
+        shape = info.shape
+        if rows is not None:
+            shape = (rows.stop - rows.start, *shape[1:])
+        array = each.source.load(each.name, rows, store.array(info.dtype, shape))
+        narrower = self._work.itemsize < info.dtype.itemsize
+        return array.astype(self._work) if narrower and array.dtype != self._work else array
+
+    def _moved(self, array: NDArray) -> NDArray | Tensor:
+        if self._reading.device is None:
+            return array
+        from evomerge.kernels.torch_arrays import to_torch  # noqa: PLC0415 - torch is slow to import
+
+        return to_torch(array, self._reading.device)
+
+    def _refuse_nan(self, block: Block) -> None:
+        for each, finite in zip(self._inputs, block.engine.all_finite(block), strict=True):
+            if not finite:
+                raise MergeError(
+                    f"{each.name}: {each.source.label} holds NaN or infinity; "
+                    "mend the model, or let them through with --allow-nan"
+                )
+
+
+def _common_type(found: list[DType], work: DType) -> DType:
+    """The one element type that a block's arrays are computed on: exact for all of them."""
+    if work == FLOAT64:
+        return FLOAT64
+    return BFLOAT16 if all(dtype == BFLOAT16 for dtype in found) else FLOAT32
+
+
+class Arena:
+    """Memory that is used again and again, so that its pages are touched only once."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, np.uint8)
+        self._used = 0
+
+    def clear(self) -> None:
+        """Takes everything back: arrays handed out so far will be overwritten."""
+        self._used = 0
+
+    def array(self, dtype: DType, shape: tuple[int, ...]) -> NDArray:
+        """An array with arbitrary content."""
+        nbytes = prod(shape) * dtype.itemsize
+        end = self._used + nbytes
+        if end > len(self._memory):
+            # Arrays handed out before keep the old memory alive.
+            self._memory = np.empty(max(2 * len(self._memory), 2 * nbytes, 1 << 20), np.uint8)
+            self._used, end = 0, nbytes
+        array = self._memory[self._used : end].view(dtype).reshape(shape)
+        self._used = -(-end // ALIGNMENT) * ALIGNMENT
+        return array
+
+
+class _ThreadMemory(local):
+    """One thread's memory: for the block at hand, and for the tensor at hand."""
+
+    def __init__(self) -> None:
+        self.passing = Arena()
+        self.kept = Arena()
+
+
+_memory = _ThreadMemory()

@@ -1,0 +1,93 @@
+"""Which tensors the output has, in order, and the tensors of the models that each is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from evomerge.families import Family, Part
+from evomerge.merging.models import Model, Models
+from evomerge.recipe import ModelReference, OutputSlice, Settings
+
+
+@dataclass(frozen=True)
+class Place:
+    """One output tensor and where it comes from.
+
+    Attributes:
+        name: of the output tensor.
+        slice: the slice of the recipe it belongs to.
+        t: where it stands in a gradient, in [0, 1].
+        found: for each source of the slice, its model, its own settings, and what it calls the
+            tensor; None where it has none.
+    """
+
+    name: str
+    slice: OutputSlice
+    t: float
+    found: Sequence[tuple[ModelReference, Settings, str | None]]
+
+
+def output_tensors(models: Models, slices: Sequence[OutputSlice]) -> Iterator[Place]:
+    """All tensors of the output: before the layers, layer by layer, behind the layers.
+
+    What stands before the layers follows the first slice, what stands behind them the last.
+    """
+    tables = {
+        reference: _table(model, models.family)
+        for reference, model in models.by_reference.items()
+    }
+    root = models.donor.root
+    yield from _outside(models, slices[0], tables, "before")
+    number = 0
+    for part in slices:
+        for position in range(len(part)):
+            t = part.position(position)
+            rows = {
+                source.model: tables[source.model].get(source.layers[position], {})
+                for source in part.sources
+            }
+            for generic in _union([rows[source.model] for source in part.sources]):
+                found = [(s.model, s.settings, rows[s.model].get(generic)) for s in part.sources]
+                yield Place(root + models.family.numbered(generic, number), part, t, found)
+            number += 1
+    yield from _outside(models, slices[-1], tables, "after")
+
+
+def _outside(
+    models: Models, part: OutputSlice, tables: Mapping[ModelReference, Table], which: Part
+) -> Iterator[Place]:
+    """Tensors outside the layers; a tied model lends its embedding to a head that is written."""
+    rows = {source.model: dict(tables[source.model].get(which, {})) for source in part.sources}
+    head = models.family.head
+    if which == "after" and any(models.by_reference[s.model].head for s in part.sources):
+        for reference, row in rows.items():
+            embedding = models.by_reference[reference].embedding
+            if head not in row and embedding is not None:
+                row[head] = embedding
+    for generic in _union([rows[source.model] for source in part.sources]):
+        found = [(s.model, s.settings, rows[s.model].get(generic)) for s in part.sources]
+        yield Place(generic if generic == head else models.donor.root + generic, part, 0.0, found)
+
+
+# For each layer, and for both ends, the tensors of one model: generic name -> name on disk.
+Table = Mapping[Part | int, Mapping[str, str]]
+
+
+def _table(model: Model, family: Family) -> Table:
+    table: dict[Part | int, dict[str, str]] = {}
+    for name in model.source.names():
+        if name == family.head:
+            if model.head is not None:
+                table.setdefault("after", {})[name] = name
+            continue
+        layer = family.layer_of(name)
+        key = family.part_of(name) if layer is None else layer
+        generic = family.bare(name) if layer is None else family.unnumbered(name)
+        table.setdefault(key, {})[generic] = name
+    return table
+
+
+def _union(rows: Sequence[Mapping[str, str]]) -> Sequence[str]:
+    """Every generic name that one of the models has, in the order of the first that has it."""
+    return tuple(dict.fromkeys(name for row in rows for name in row))

@@ -1,0 +1,92 @@
+"""The models of a recipe: opened, and known to fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from evomerge.checkpoint.source import Source, open_source
+from evomerge.errors import MergeError
+from evomerge.families import Family, architecture_of, family_of, layers_in
+from evomerge.recipe import ModelReference, Recipe
+
+
+@dataclass(frozen=True)
+class Model:
+    """One opened model.
+
+    Attributes:
+        index: its place among the references of the recipe.
+        source: its tensors.
+        layers: how many it has.
+        head: the head's name on disk; None when it is tied to the embedding.
+        embedding: the embedding's name on disk, or None when there is none.
+        root: what stands before the names of its tensors, such as ``model.``.
+    """
+
+    index: int
+    source: Source
+    layers: int
+    head: str | None
+    embedding: str | None
+    root: str
+
+
+@dataclass(frozen=True)
+class Models:
+    """All models of a recipe.
+
+    Attributes:
+        family: of every one of them.
+        by_reference: in the order of the recipe.
+        donor: whose config and tokenizer the output gets: the base, else the first listed.
+    """
+
+    family: Family
+    by_reference: Mapping[ModelReference, Model]
+    donor: Model
+
+    def layers(self) -> Mapping[ModelReference, int]:
+        """How many layers each model has."""
+        return {reference: model.layers for reference, model in self.by_reference.items()}
+
+
+def open_models(recipe: Recipe) -> Models:
+    """Opens every model that a recipe names; reads headers and configs, not weights.
+
+    Raises:
+        CheckpointError: a model cannot be found or read.
+        MergeError: they are not of one architecture.
+    """
+    sources = {reference: open_source(reference) for reference in recipe.references()}
+    return with_sources(recipe, sources)
+
+
+def with_sources(recipe: Recipe, sources: Mapping[ModelReference, Source]) -> Models:
+    """The models of a recipe, read through ``sources``.
+
+    Raises:
+        MergeError: they are not of one architecture.
+    """
+    kinds = {source.label: architecture_of(source.config, source.label) for source in sources.values()}
+    if len(set(kinds.values())) > 1:
+        listed = ", ".join(f"{label} is {kind}" for label, kind in kinds.items())
+        raise MergeError(f"different architectures: {listed}; models must share one to be merged")
+    first = next(iter(sources.values()))
+    family = family_of(first.config, first.names(), first.label)
+    models = {
+        reference: _model(index, source, family)
+        for index, (reference, source) in enumerate(sources.items())
+    }
+    donor = models[recipe.base_model or recipe.references()[0]]
+    return Models(family, models, donor)
+
+
+def _model(index: int, source: Source, family: Family) -> Model:
+    names = source.names()
+    embedding = next((name for name in names if family.is_embedding(name)), None)
+    tied = source.config.get("tie_word_embeddings") is True
+    head = family.head if family.head in names and not (tied and embedding) else None
+    layered = next((name for name in names if family.layer_of(name) is not None), "")
+    root = layered.removesuffix(family.bare(layered))
+    return Model(index, source, layers_in(source.config, family, source.label), head, embedding, root)

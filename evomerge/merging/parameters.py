@@ -1,0 +1,91 @@
+"""What every parameter of a method is for one output tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evomerge.errors import MergeError, RecipeError, unknown
+from evomerge.methods.base import Declaration, Param, Parameters, Value
+from evomerge.recipe import Recipe, Settings
+from evomerge.recipe.lookup import Reader, as_flag, as_number, as_whole, as_word, look_up_as
+
+
+def check_names(recipe: Recipe, method: Declaration) -> None:
+    """Refuses parameters that the method does not have.
+
+    Raises:
+        RecipeError: where it stands, and the nearest one that exists.
+    """
+    for name, places in recipe.parameter_names().items():
+        if name not in method.params:
+            what = f"parameter of {method.name}"
+            raise RecipeError(f"{places[0]}: {unknown(what, name, method.params)}")
+        per_source = ".models." in places[0] or ".sources." in places[0]
+        if per_source and not method.params[name].per_model:
+            raise RecipeError(
+                f"{places[0]}: {name} is one value for all models of {method.name}; "
+                "move it to the parameters of the recipe or of the slice"
+            )
+
+
+def resolve(
+    method: Declaration,
+    sources: Sequence[tuple[str, str, Settings]],
+    shared: Sequence[Settings],
+    tensor: str,
+    t: float,
+) -> Parameters:
+    """The parameters for one output tensor.
+
+    Args:
+        method: whose parameters.
+        sources: for each model its label, its name of the tensor and its own settings.
+        shared: the settings of the slice and of the recipe.
+        tensor: the name of the output tensor.
+        t: where the tensor stands in a gradient, in [0, 1].
+
+    Raises:
+        RecipeError: a value has the wrong type.
+        MergeError: a required parameter is missing.
+    """
+    one: dict[str, Value] = {}
+    many: dict[str, list[Value]] = {}
+    for param in method.params.values():
+        if param.per_model:
+            many[param.name] = [
+                _value(param, [own, *shared], name, t, f"{method.name} needs {{}} for {label}")
+                for label, name, own in sources
+            ]
+        else:
+            one[param.name] = _value(param, shared, tensor, t, f"{method.name} needs {{}}")
+    return Parameters(one, many)
+
+
+def _value(
+    param: Param, scopes: Sequence[Settings], tensor: str, t: float, missing: str
+) -> Value:
+    found = look_up_as(_reader(param), param.name, scopes, tensor, t)
+    if found is None:
+        if param.required:
+            raise MergeError(
+                f"{tensor}: {missing.format(param.name)}; give it under 'parameters:' of the "
+                "model, the slice or the recipe"
+            )
+        return param.default
+    if param.options and found not in param.options:
+        options = ", ".join(str(option).lower() for option in param.options)
+        raise RecipeError(f"{tensor}: {param.name} is {found!r}; available: {options}")
+    return found
+
+
+def _reader(param: Param) -> Reader[Value]:
+    if param.options:
+        return _as_option if any(isinstance(option, bool) for option in param.options) else as_word
+    if isinstance(param.default, bool):
+        return as_flag
+    return as_whole if isinstance(param.default, int) else as_number
+
+
+def _as_option(value: float | bool | str, where: str) -> Value:
+    """A yes or no, or a word."""
+    return value if isinstance(value, str) else as_flag(value, where)

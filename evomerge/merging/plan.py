@@ -1,0 +1,236 @@
+"""Everything about a merge that can be decided, and refused, before any weight is read."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from evomerge.checkpoint.tensors import TensorInfo
+from evomerge.dtypes import DType, is_float, parse_dtype, promote
+from evomerge.errors import MergeError
+from evomerge.merging.blocks import Input
+from evomerge.merging.layout import Place, output_tensors
+from evomerge.merging.models import Models, open_models
+from evomerge.merging.parameters import check_names, resolve
+from evomerge.methods.base import Declaration, Parameters, merge_methods
+from evomerge.recipe import ModelReference, OutputSlice, Recipe
+
+
+@dataclass(frozen=True)
+class TensorPlan:
+    """How one output tensor is made.
+
+    Attributes:
+        info: its name, shape and element type as written.
+        inputs: what the method merges, in order.
+        base: what task vectors are differences from; None if the method works on weights.
+        work: the element type that inputs are cast to before the arithmetic.
+        parameters: of the method, for this tensor; None when the first input is copied.
+    """
+
+    info: TensorInfo
+    inputs: tuple[Input, ...]
+    base: Input | None
+    work: DType
+    parameters: Parameters | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a whole model is made.
+
+    Attributes:
+        recipe: what was asked for.
+        method: its merge method.
+        models: the models it names.
+        slices: which layers come from where.
+        tensors: the output's tensors, in order.
+    """
+
+    recipe: Recipe
+    method: Declaration
+    models: Models
+    slices: tuple[OutputSlice, ...]
+    tensors: tuple[TensorPlan, ...] = field(repr=False)
+
+    @property
+    def tied(self) -> bool:
+        """Whether the head is left out because it is the embedding."""
+        return all(tensor.info.name != self.models.family.head for tensor in self.tensors)
+
+
+def plan_merge(recipe: Recipe, models: Models | None = None) -> Plan:
+    """Decides how a recipe becomes a model. Reads headers and configs, no weights.
+
+    Args:
+        recipe: what to merge.
+        models: the opened models of the recipe; None opens them.
+
+    Raises:
+        RecipeError: the recipe asks for what does not exist.
+        CheckpointError: a model cannot be read.
+        MergeError: the models cannot be merged this way.
+    """
+    method = merge_methods.find(recipe.merge_method, "recipe.merge_method")
+    check_names(recipe, method)
+    models = models or open_models(recipe)
+    slices = recipe.slices_for(models.layers())
+    for part in slices:
+        _check_contract(method, part)
+    planner = _Planner(recipe, method, models)
+    planned = [planner.tensor(place) for place in output_tensors(models, slices)]
+    tensors = tuple(tensor for tensor in planned if tensor is not None)
+    _warn_of_densities(tensors)
+    return Plan(recipe, method, models, slices, tensors)
+
+
+@dataclass(frozen=True)
+class _Planner:
+    recipe: Recipe
+    method: Declaration
+    models: Models
+
+    def tensor(self, place: Place) -> TensorPlan | None:
+        """The plan for one output tensor; None when too few models have it, and may leave it out."""
+        present = [(ref, own, name) for ref, own, name in place.found if name is not None]
+        if len(present) < len(place.found):
+            self._check_missing(place)
+        pairs = [(ref, self._input(ref, name)) for ref, _, name in present]
+        infos = [each.source.info(each.name) for _, each in pairs]
+        _check_shapes([each for _, each in pairs], place.name)
+        work, written = self._types([info.dtype for info in infos])
+        info = TensorInfo(place.name, infos[0].shape, written)
+        if not is_float(infos[0].dtype):
+            inputs = tuple(each for _, each in pairs)
+            same = replace(info, dtype=infos[0].dtype)
+            return TensorPlan(same, inputs, None, infos[0].dtype, None)
+        inputs, base = self._roles(pairs, place.slice.base)
+        if len(present) < len(place.found) and not self._enough(inputs, base, place):
+            return self._survivor(info, inputs, base, work)
+        settings = {ref: own for ref, own, _ in present}
+        by_index = {self.models.by_reference[ref].index: ref for ref in settings}
+        sources = [
+            (each.source.label, each.name, settings[by_index[each.model]]) for each in inputs
+        ]
+        shared = [place.slice.settings, self.recipe.parameters]
+        parameters = resolve(self.method, sources, shared, place.name, place.t)
+        try:
+            self.method.check(parameters)
+        except MergeError as error:
+            labels = ", ".join(label for label, _, _ in sources)
+            raise MergeError(f"{place.name}: {error} (models: {labels})") from error
+        return TensorPlan(info, inputs, base, work, parameters)
+
+    def _input(self, reference: ModelReference, name: str) -> Input:
+        model = self.models.by_reference[reference]
+        return Input(model.index, model.source, name)
+
+    def _types(self, found: list[DType]) -> tuple[DType, DType]:
+        """The types of the arithmetic's inputs and of what is written."""
+        work = parse_dtype(self.recipe.dtype) if self.recipe.dtype else promote(found)
+        return work, parse_dtype(self.recipe.out_dtype) if self.recipe.out_dtype else work
+
+    def _roles(
+        self, pairs: Sequence[tuple[ModelReference, Input]], base: ModelReference | None
+    ) -> tuple[tuple[Input, ...], Input | None]:
+        """What the method merges, and the base of task vectors."""
+        of_base = next((each for ref, each in pairs if ref == base), None)
+        others = tuple(each for ref, each in pairs if ref != base)
+        if self.method.base == "input" or of_base is None:
+            return tuple(each for _, each in pairs), None
+        if self.method.base == "first":
+            return (of_base, *others), None
+        return others, of_base
+
+    def _check_missing(self, place: Place) -> None:
+        """Only biases, buffers and heads may be missing in some of the models."""
+        optional = place.name == self.models.family.head or not place.name.endswith(".weight")
+        if optional:
+            return
+        lacking = next(ref for ref, _, name in place.found if name is None)
+        label = self.models.by_reference[lacking].source.label
+        raise MergeError(f"{place.name}: {label} has no such tensor; models must have the same")
+
+    def _enough(self, inputs: tuple[Input, ...], base: Input | None, place: Place) -> bool:
+        """Whether the models that have an optional tensor are enough to merge it."""
+        needs_base = self.method.base in {"first", "required"}
+        index = None
+        if place.slice.base is not None:
+            index = self.models.by_reference[place.slice.base].index
+        has_base = base is not None or any(each.model == index for each in inputs)
+        if len(inputs) >= self.method.models[0] and (has_base or not needs_base):
+            return True
+        if self.method.partial == "merge":
+            who = ", ".join(each.source.label for each in [*inputs, *([base] if base else [])])
+            raise MergeError(
+                f"{place.name}: only {who} has this tensor; {self.method.name} needs it in "
+                + ("the base and " if needs_base else "")
+                + "more of the models"
+            )
+        return False
+
+    def _survivor(
+        self, info: TensorInfo, inputs: tuple[Input, ...], base: Input | None, work: DType
+    ) -> TensorPlan | None:
+        """What becomes of a tensor that too few models have to be merged."""
+        alone = [*inputs, *([base] if base else [])]
+        if self.method.partial == "base_alone":
+            alone = [base] if base and not inputs else []
+        if len(alone) != 1:
+            return None
+        return TensorPlan(info, tuple(alone), None, work, None)
+
+
+def _check_contract(method: Declaration, part: OutputSlice) -> None:
+    listed = [source.model for source in part.sources]
+    if method.base in {"first", "required"}:
+        if part.base is None:
+            raise MergeError(
+                f"recipe.base_model: {method.name} needs a base model; "
+                f"give one of {', '.join(str(model) for model in listed)}"
+            )
+        if part.base not in listed:
+            raise MergeError(
+                f"recipe.base_model: {part.base} is not among the sources of a slice "
+                f"({', '.join(str(model) for model in listed)}); list it there"
+            )
+    on_task_vectors = method.base in {"optional", "required"} and part.base in listed
+    count = len(listed) - on_task_vectors
+    least, most = method.models
+    if count < least or (most is not None and count > most):
+        expected = str(least) if least == most else f"{least} or more"
+        beside = " beside the base" if on_task_vectors else ""
+        raise MergeError(
+            f"recipe: {method.name} merges {expected} models{beside}, found {count}: "
+            f"{', '.join(str(model) for model in listed)}"
+        )
+
+
+def _check_shapes(inputs: Sequence[Input], name: str) -> None:
+    infos = [each.source.info(each.name) for each in inputs]
+    if len({info.shape for info in infos}) > 1:
+        first = infos[0]
+        i = next(i for i, info in enumerate(infos) if info.shape != first.shape)
+        raise MergeError(
+            f"{name}: {inputs[0].source.label} has shape {first.shape}, "
+            f"{inputs[i].source.label} has {infos[i].shape}; models must share an architecture "
+            "and a vocabulary to be merged this way"
+        )
+    if len({is_float(info.dtype) for info in infos}) > 1:
+        raise MergeError(f"{name}: whole numbers in some of the models, floats in others")
+
+
+def _warn_of_densities(tensors: Sequence[TensorPlan]) -> None:
+    for tensor in tensors:
+        if tensor.parameters is None or "density" not in tensor.parameters.per_model:
+            continue
+        outside = [d for d in tensor.parameters.each("density") if not 0.0 <= d <= 1.0]
+        if outside:
+            warnings.warn(
+                f"{tensor.info.name}: density {outside[0]:g} lies outside [0, 1]; as in mergekit, "
+                "above 1 keeps everything and below 0 nothing",
+                UserWarning,
+                stacklevel=2,
+            )
+            return

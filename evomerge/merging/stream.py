@@ -1,0 +1,247 @@
+"""Runs a plan: every output tensor is surveyed, settled and combined, block by block."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evomerge.checkpoint.tensors import TensorInfo
+from evomerge.dtypes import BFLOAT16, FLOAT32, FLOAT64, DType
+from evomerge.errors import MergeError
+from evomerge.kernels.block import Block, NDArray
+from evomerge.kernels.engine import Engine, fused_engine, reference_engine
+from evomerge.merging.blocks import Reading, TensorBlocks
+from evomerge.merging.plan import Plan, TensorPlan
+from evomerge.noise import noise_key
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Receives the offset of a block's first element, and the block in the output's element type.
+Sink = Callable[[TensorInfo, int, NDArray], None]
+# Receives how many elements of the output are done.
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a merge runs; none of it changes a result on one type of device.
+
+    Attributes:
+        device: ``cpu`` or a torch device such as ``cuda``.
+        threads: how many tensors are merged at a time on the CPU; 0 is one for each core.
+        allow_nan: let NaN and infinity in the models through.
+        kernels: use the compiled CPU kernels where they exist.
+    """
+
+    device: str = "cpu"
+    threads: int = 0
+    allow_nan: bool = False
+    kernels: bool = True
+
+
+class Merger:
+    """Makes the tensors of one plan, in any order and from any thread."""
+
+    def __init__(self, plan: Plan, options: Options) -> None:
+        """Chooses the engine; raises MergeError when the device is not there."""
+        self._plan = plan
+        self._options = options
+        fused = fused_engine() if options.device == "cpu" and options.kernels else None
+        self._fused = fused
+        self._device = options.device if fused is None else None
+        if options.device != "cpu":
+            _check_device(options.device)
+        self._pools: dict[tuple[int, ...], tuple[object, Mapping[str, int]]] = {}
+
+    @property
+    def threads(self) -> int:
+        """How many tensors to merge at a time: torch brings threads of its own."""
+        if self._fused is None:
+            return 1
+        return self._options.threads or len(os.sched_getaffinity(0))
+
+    def prepare(self) -> None:
+        """Surveys all tensors as one vector where a parameter asks for that."""
+        pooled: dict[tuple[int, ...], list[TensorPlan]] = {}
+        for tensor in self._plan.tensors:
+            if tensor.parameters is not None and self._plan.method.pools(tensor.parameters):
+                pooled.setdefault(_pool_key(tensor), []).append(tensor)
+        for key, tensors in pooled.items():
+            blocks = _Pool([self._blocks(tensor) for tensor in tensors])
+            starts = {t.info.name: b.pool for t, b in zip(tensors, blocks.parts, strict=True)}
+            self._pools[key] = (self._plan.method.steps.survey(blocks), starts)
+
+    def merge(self, tensor: TensorPlan, sink: Sink) -> None:
+        """Makes one tensor and hands it to ``sink``, block by block."""
+        blocks = self._blocks(tensor)
+        if tensor.parameters is None:
+            for block in _copied(tensor, blocks, self._options):
+                sink(tensor.info, *block)
+            return
+        steps = self._plan.method.steps
+        key = _pool_key(tensor)
+        if key in self._pools and tensor.info.name in self._pools[key][1]:
+            survey, starts = self._pools[key]
+            blocks.pool = starts[tensor.info.name]
+        else:
+            survey = steps.survey(blocks)
+        settled = steps.settle(survey, blocks, tensor.parameters)
+        out: NDArray | None = None
+        for block in blocks:
+            if self._engine(tensor) is self._fused:
+                out = _target(out, block, tensor.info.dtype)
+                block = replace(block, out=out[: block.rows])  # noqa: PLW2901
+            result = steps.combine(block, settled)
+            sink(tensor.info, block.where.offset, _rounded(result, tensor.info.dtype))
+
+    def _engine(self, tensor: TensorPlan) -> Engine:
+        if self._fused is None or tensor.work == FLOAT64:
+            return reference_engine()
+        return self._fused
+
+    def _blocks(self, tensor: TensorPlan) -> TensorBlocks:
+        seed, name = self._plan.recipe.seed, tensor.info.name
+        keys = tuple(noise_key(seed, each.model, name) for each in tensor.inputs)
+        engine = self._engine(tensor)
+        device = None if engine is self._fused else self._options.device
+        reading = Reading(engine, device, self._options.allow_nan)
+        return TensorBlocks(tensor.inputs, tensor.base, tensor.work, keys, reading)
+
+
+def run(plan: Plan, sink: Sink, options: Options, progress: Progress | None = None) -> None:
+    """Makes every tensor of a plan, the largest first, several at a time.
+
+    Args:
+        plan: what to make.
+        sink: receives every block once; called from several threads.
+        options: how to run.
+        progress: called from several threads with the number of finished elements.
+
+    Raises:
+        MergeError: a model holds NaN, models disagree in a buffer, or there is no such device.
+    """
+    merger = Merger(plan, options)
+    merger.prepare()
+    ordered = sorted(plan.tensors, key=lambda tensor: -tensor.info.size)
+    pool = ThreadPoolExecutor(merger.threads)
+
+    def make(tensor: TensorPlan) -> None:
+        merger.merge(tensor, sink)
+        if progress is not None:
+            progress(tensor.info.size)
+
+    try:
+        _finish([pool.submit(make, tensor) for tensor in ordered])
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def stream(plan: Plan, options: Options) -> Iterator[tuple[str, Tensor]]:
+    """Every output tensor by name, in the plan's order; a few are made ahead."""
+    from evomerge.kernels.torch_arrays import to_torch  # noqa: PLC0415 - torch is slow to import
+
+    merger = Merger(plan, options)
+    merger.prepare()
+    pool = ThreadPoolExecutor(merger.threads)
+
+    def make(tensor: TensorPlan) -> Tensor:
+        whole = np.empty(tensor.info.size, tensor.info.dtype)
+
+        def keep(info: TensorInfo, offset: int, block: NDArray) -> None:
+            whole[offset : offset + block.size] = block.reshape(-1)
+
+        merger.merge(tensor, keep)
+        return to_torch(whole.reshape(tensor.info.shape))
+
+    waiting = iter(plan.tensors)
+    try:
+        ahead = [(t, pool.submit(make, t)) for t in islice(waiting, 2 * merger.threads)]
+        while ahead:
+            tensor, future = ahead.pop(0)
+            yield tensor.info.name, future.result()
+            ahead += [(t, pool.submit(make, t)) for t in islice(waiting, 1)]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Pool:
+    """Several tensors as one long vector, as ``evomerge.methods.base.Blocks``."""
+
+    def __init__(self, parts: Sequence[TensorBlocks]) -> None:
+        self.parts = parts
+        self.models = parts[0].models
+        self.columns = parts[0].columns
+        self.size = 0
+        for part in parts:
+            part.pool = self.size
+            part.keeps = False
+            self.size += part.size
+
+    def __iter__(self) -> Iterator[Block]:
+        for part in self.parts:
+            yield from part
+
+
+def _pool_key(tensor: TensorPlan) -> tuple[int, ...]:
+    """Tensors of the same models are ranked together."""
+    return tuple(each.model for each in tensor.inputs)
+
+
+def _finish(futures: Sequence[Future[None]]) -> None:
+    """Waits for all, and raises what the first failure raised."""
+    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+    for future in done:
+        if future.exception() is not None:
+            for waiting in futures:
+                waiting.cancel()
+            future.result()
+
+
+def _check_device(device: str) -> None:
+    import torch  # noqa: PLC0415 - slow to import
+
+    with suppress(RuntimeError, AssertionError):
+        torch.empty(0, device=device)
+        return
+    raise MergeError(f"--device {device}: torch finds no such device here; use cpu")
+
+
+def _copied(
+    tensor: TensorPlan, blocks: TensorBlocks, options: Options
+) -> Iterator[tuple[int, NDArray]]:
+    """The first input as it is. Whole numbers must be the same in all models."""
+    first, *others = tensor.inputs
+    array = first.source.load(first.name)
+    for other in others:
+        if not np.array_equal(array, other.source.load(other.name)):
+            raise MergeError(
+                f"{tensor.info.name}: {first.source.label} and {other.source.label} hold different "
+                "numbers; tensors of whole numbers must agree"
+            )
+    yield 0, array.astype(tensor.info.dtype, copy=False).reshape(-1)
+
+
+def _target(out: NDArray | None, block: Block, dtype: DType) -> NDArray:
+    """A buffer for a block's result, of a type that the kernels write."""
+    if out is not None and len(out) >= block.rows:
+        return out
+    written = dtype if dtype in {BFLOAT16, FLOAT32} else FLOAT32
+    return np.empty((block.rows, block.where.columns), written)
+
+
+def _rounded(result: NDArray | Tensor, dtype: DType) -> NDArray:
+    if isinstance(result, np.ndarray):
+        return result.astype(dtype, copy=False)
+    from evomerge.kernels.torch_arrays import to_numpy  # noqa: PLC0415 - torch is slow to import
+
+    return to_numpy(result, dtype)
+
+

@@ -1,0 +1,44 @@
+"""Adding task vectors to the base.
+
+[1] G. Ilharco et al. Editing models with task arithmetic. ICLR 2023.
+    https://arxiv.org/abs/2212.04089
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evomerge.kernels.block import Block, NDArray
+from evomerge.kernels.primitives import Shares, weighted_sum
+from evomerge.methods.base import Blocks, Param, Parameters, merge_method, weight
+from evomerge.methods.sparsified import LAMBDA, NO_MASK, divisor, normalize
+from evomerge.methods.sparsify import DENSITY
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# mergekit accepts these two here, without an effect; so do we.
+UNUSED = [DENSITY, Param("rescale", False, "no effect here")]
+
+
+@merge_method(
+    "task_arithmetic",
+    base="required",
+    params=[weight(), normalize(False), LAMBDA, *UNUSED, NO_MASK],
+)
+class TaskArithmetic:
+    """The base plus lambda times the weighted sum of the task vectors [1]; weights may be negative."""
+
+    def survey(self, blocks: Blocks) -> None:
+        """Nothing to know."""
+
+    def settle(self, survey: None, blocks: Blocks, parameters: Parameters) -> Shares:
+        """``lambda * w_i``, divided by ``sum(w)`` if asked."""
+        scale = parameters.number("lambda")
+        if parameters.flag("normalize"):
+            scale /= divisor(parameters.each("weight"))
+        return Shares(scale * parameters.each("weight"))
+
+    def combine(self, block: Block, shares: Shares) -> NDArray | Tensor:
+        """``(models, rows, columns)`` of task vectors -> ``(rows, columns)``."""
+        return weighted_sum(block, shares)

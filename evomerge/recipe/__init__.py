@@ -1,0 +1,28 @@
+"""What to merge: recipes in mergekit's YAML, as frozen values.
+
+reference   which model: path, revision, adapter
+settings    the values under ``parameters:``
+lookup      what a parameter is for one tensor
+layers      which layers of which models make the output
+tokenizer   the vocabulary of the output
+document    the recipe itself: read, write, digest
+"""
+
+from __future__ import annotations
+
+from evomerge.recipe.document import Recipe, Scope
+from evomerge.recipe.layers import OutputSlice, SliceSource
+from evomerge.recipe.lookup import look_up
+from evomerge.recipe.reference import ModelReference
+from evomerge.recipe.settings import Setting, Settings
+
+__all__ = [
+    "ModelReference",
+    "OutputSlice",
+    "Recipe",
+    "Scope",
+    "Setting",
+    "Settings",
+    "SliceSource",
+    "look_up",
+]

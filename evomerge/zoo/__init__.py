@@ -1,0 +1,1 @@
+"""Models made on the spot: trained ones to search with, random ones to test with."""
