@@ -55,9 +55,7 @@ class MissingExtra(EvomergeError):
     """A feature whose optional packages are not installed."""
 
     def __init__(self, feature: str, package: str, extra: str) -> None:
-        super().__init__(
-            f"{feature} needs the {package} package: pip install 'evomerge[{extra}]'"
-        )
+        super().__init__(f"{feature} needs the {package} package: pip install 'evomerge[{extra}]'")
 
 
 def unknown(what: str, found: str, available: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ This file is the authority. Change it with a reason, never work around it.
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from evomerge.zoo.random_models import random_siblings
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "evomerge"
@@ -33,6 +36,7 @@ FLOORS = {
     "merging": 7,
     "inspection": 8,
     "zoo": 9,
+    "api": 11,
     "cli": 11,
     "__init__": 12,
 }
@@ -163,7 +167,7 @@ def reachable(start: str, graph: dict[str, set[str]]) -> set[str]:
     found: set[str] = set()
     ahead = [start]
     while ahead:
-        new = graph[ahead.pop()] - found
+        new = graph.get(ahead.pop(), set()) - found
         found |= new
         ahead += new
     return found
@@ -317,3 +321,16 @@ def loaded_by(*arguments: str) -> set[str]:
 
 def test_help_loads_no_slow_library():
     assert loaded_by("--help").isdisjoint({"torch", "transformers", "numba", "lm_eval"})
+
+
+@pytest.mark.parametrize("method", ["linear", "ties", "dare_linear"])
+def test_a_merge_loads_neither_torch_nor_transformers(tmp_path: Path, method: str):
+    base, experts = random_siblings(tmp_path)
+    weighted = [{"model": str(expert), "parameters": {"weight": 1}} for expert in experts]
+    recipe = {"merge_method": method, "models": weighted}
+    if method != "linear":
+        recipe["base_model"] = str(base)
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe), "utf-8")
+    loaded = loaded_by("merge", str(tmp_path / "recipe.yaml"), str(tmp_path / "out"))
+    assert (tmp_path / "out" / "model.safetensors").exists()
+    assert loaded.isdisjoint({"torch", "transformers", "lm_eval"})

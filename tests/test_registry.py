@@ -97,7 +97,7 @@ def test_right_keywords_pass(given):
     ],
 )
 def test_wrong_keywords_are_answered_with_the_right_ones(given, message):
-    with pytest.raises(RecipeError, match="^recipe.models.0: ") as error:
+    with pytest.raises(RecipeError, match=r"^recipe\.models\.0: ") as error:
         check_keywords(plugin, given, "recipe.models.0")
     assert message in str(error.value)
 

@@ -1,13 +1,19 @@
 """Model folders: everything between files and tensors.
 
-Reading, in the order of the data:
+Reading:
 
-    hub          a folder or a Hugging Face id -> a folder on this machine
-    documents    config.json and its like, with errors that name file and line
-    weights      which safetensors files of a folder hold its tensors
-    tensor_file  one safetensors file: its header checked, its tensors read by rows
-    reader       `Checkpoint`: one opened model folder
-    fingerprint  what a checkpoint contains, as one hash
-    adapter      a LoRA adapter applied while its base is read (`adapter_*`: its parts)
-    source       `Source`: what `merge` reads, whatever it is made of
+- `hub`: a folder or a Hugging Face id -> a folder on this machine
+- `documents`: config.json and its like, with errors that name file and line
+- `tensor_file`, `weights`: safetensors files, one and all of a folder's
+- `reader`: `Checkpoint`, one opened model
+- `fingerprint`: what a checkpoint contains, as one hash
+- `adapter`: a LoRA adapter applied while its model is read; `adapter_config`, `adapter_names`,
+  `adapter_changes`, `adapter_plan` and `adapter_arithmetic` are its parts
+- `source`: `Source`, all that a merge sees of a model
+- `tokenizer`, `row_plan`, `vocabulary`, `with_vocabulary`: sources in another order of tokens
+
+Writing:
+
+- `shards`, `writer`: `FolderWriter`, a folder that exists whole or not at all
+- `config`, `per_layer`, `tokenizer_files`, `output`: the files beside the weights
 """

@@ -57,24 +57,28 @@ def merged_config(
     return result | {key: changes[key] for key in repeated if key in donor and key in changes}
 
 
-def with_token_ids(config: Config, ids: Mapping[int, int]) -> dict[str, object]:
+def with_token_ids(
+    config: Config, moved: Mapping[int, int], roles: Mapping[str, int]
+) -> dict[str, object]:
     """A config.json or generation_config.json for a vocabulary in which tokens have moved.
 
     Args:
         config: as it is for the old vocabulary. Keys ending in ``_token_id`` count, which hold
             a number, a list of numbers or null.
-        ids: new number of every old one that is in the new vocabulary. A token that is not
-            becomes null, or leaves its list.
+        moved: the new id of every old one whose token is still there.
+        roles: what takes the place of a token that is not: ids by key, such as ``eos_token_id``.
+            Without one the key becomes null.
     """
-    moved = dict(config)
+    result = dict(config)
     for key, value in config.items():
-        if not key.endswith("_token_id"):
+        if not key.endswith("_token_id") or not isinstance(value, list | int):
             continue
-        if isinstance(value, list):
-            moved[key] = [ids[number] for number in value if number in ids] or None
-        elif isinstance(value, int):
-            moved[key] = ids.get(value)
-    return moved
+        old = value if isinstance(value, list) else [value]
+        new = [moved[number] for number in old if number in moved]
+        if not new and key in roles:
+            new = [roles[key]]
+        result[key] = (new or None) if isinstance(value, list) else next(iter(new), None)
+    return result
 
 
 def _dtypes(config: Config, name: str) -> dict[str, object]:

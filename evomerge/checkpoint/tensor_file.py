@@ -61,6 +61,8 @@ class TensorFile:
 
     def load(self, name: str, rows: Rows = None, out: np.ndarray | None = None) -> np.ndarray:
         """Rows of a tensor; see `evomerge.checkpoint.reader.Checkpoint.load`."""
+        if not self._finalizer.alive:
+            raise ValueError(f"{self.path} is closed")
         place = self._places[name]
         shape, runs = _select(rows, place.info)
         if out is None:
@@ -80,7 +82,6 @@ class TensorFile:
         """Closes the file. It cannot be read afterwards; closing twice does nothing."""
         if self._finalizer.detach():
             os.close(self._descriptor)
-            self._places = {}
 
     def _read(self, name: str, start: int, into: memoryview) -> None:
         """Fills ``into``. One call reads at most 2 GiB (Linux), and may read less."""

@@ -81,6 +81,13 @@ class FolderTokenizer:
         """The added tokens by their text."""
         return {str(entry["content"]): AddedToken.of(entry) for entry in self._entries}
 
+    @property
+    def roles(self) -> Mapping[str, int]:
+        """The ids of the special tokens by their keys in config.json, such as ``eos_token_id``."""
+        named = {role: self._named.get(f"{role}_token") for role in _ROLES}
+        tokens = {role: AddedToken.of(entry).content for role, entry in named.items() if entry}
+        return {f"{role}_token_id": self.ids[t] for role, t in tokens.items() if t in self.ids}
+
     def limited_to(self, rows: int) -> FolderTokenizer:
         """Without the tokens that have no row among the first ``rows``."""
         lost = {token for token, row in self.ids.items() if row >= rows}
@@ -102,6 +109,18 @@ class FolderTokenizer:
         document = self.document | {"added_tokens": [*self._entries, *entries]}
         return replace(self, document=document, changed=True)
 
+    def added_on_loading(self) -> Iterator[AddedToken]:
+        """The tokens that the settings name, in the order in which transformers adds them."""
+        listed = self.settings.get("added_tokens_decoder")
+        if isinstance(listed, dict):
+            yield from (AddedToken.of(listed[row]) for row in sorted(listed, key=int))
+        for role in _ROLES:
+            if self._named.get(f"{role}_token"):
+                yield AddedToken.of(self._named[f"{role}_token"])
+        for key in _MORE_SPECIAL:
+            more = self._named.get(key)
+            yield from map(AddedToken.of, more if isinstance(more, list) else ())
+
     def write(self, out: Path) -> None:
         """Writes it into a folder, with everything that belongs to it."""
         if not self.changed:
@@ -113,6 +132,12 @@ class FolderTokenizer:
             _write_json(out / SETTINGS, self._consistent(self.settings))
         if (out / SPECIAL_TOKENS).exists():
             _write_json(out / SPECIAL_TOKENS, self._consistent(read_json(out / SPECIAL_TOKENS)))
+
+    @cached_property
+    def _named(self) -> Document:
+        """The settings that name special tokens. Those of the older file win."""
+        file = self.folder / SPECIAL_TOKENS
+        return self.settings | (read_json(file) if file.is_file() else {})
 
     @cached_property
     def _entries(self) -> list[Document]:
@@ -155,7 +180,7 @@ def read_tokenizer(folder: Path, label: str) -> FolderTokenizer:
             f"{label}: {TOKENIZER} has no list of tokens that can be rearranged; "
             f"leave out the recipe's tokenizer setting"
         )
-    return tokenizer.extended_by(_added_on_loading(tokenizer))
+    return tokenizer.extended_by(tokenizer.added_on_loading())
 
 
 def _what_there_is(folder: Path) -> str:
@@ -168,22 +193,6 @@ def _what_there_is(folder: Path) -> str:
         f"has a tokenizer of an older kind ({', '.join(names)}) and no {TOKENIZER}; convert it: "
         f"AutoTokenizer.from_pretrained({str(folder)!r}).save_pretrained({str(folder)!r})"
     )
-
-
-def _added_on_loading(tokenizer: FolderTokenizer) -> Iterator[AddedToken]:
-    """The tokens named in the settings alone, in the order in which transformers adds them."""
-    settings = tokenizer.settings
-    listed = settings.get("added_tokens_decoder")
-    if isinstance(listed, dict):
-        yield from (AddedToken.of(listed[row]) for row in sorted(listed, key=int))
-    file = tokenizer.folder / SPECIAL_TOKENS
-    named = settings | (read_json(file) if file.is_file() else {})
-    for role in _ROLES:
-        if named.get(f"{role}_token"):
-            yield AddedToken.of(named[f"{role}_token"])
-    for key in _MORE_SPECIAL:
-        more = named.get(key)
-        yield from map(AddedToken.of, more if isinstance(more, list) else ())
 
 
 def _model(document: Mapping[str, object]) -> Document:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from evomerge.checkpoint.documents import mapping_in, read_json
@@ -81,15 +81,14 @@ def _open_shards(folder: Path) -> list[TensorFile]:
     entries = mapping_in(read_json(index), "weight_map", str(index))
     if not entries:
         raise CheckpointError(f"{index}: names no tensors under 'weight_map'")
-    paths = {str(file): _inside(folder, str(file), name) for name, file in entries.items()}
+    a_tensor_of = {str(file): name for name, file in entries.items()}
     with ExitStack() as stack:
         files = {}
-        for file in sorted(paths):
-            if not paths[file].is_file():
-                tensor = next(name for name, where in entries.items() if where == file)
-                raise CheckpointError(f"{paths[file]}: missing; {INDEX} says it holds {tensor}")
-            files[file] = TensorFile(paths[file])
-            stack.callback(files[file].close)
+        for file, tensor in sorted(a_tensor_of.items()):
+            path = _inside(folder, file, tensor)
+            if not path.is_file():
+                raise CheckpointError(f"{path}: missing; {INDEX} says it holds {tensor}")
+            files[file] = stack.enter_context(closing(TensorFile(path)))
         _compare(folder, entries, files)
         stack.pop_all()
     return list(files.values())

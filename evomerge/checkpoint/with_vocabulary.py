@@ -6,7 +6,7 @@ but the mean row of padded vocabularies.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -53,6 +53,7 @@ class WithVocabulary:
         self._sources = sources
         self._matrices = matrices
         self._plan = plan
+        self._types = {name: self._result_type(name) for name in matrices}
         self._means: dict[str, np.ndarray] = {}
         self._lock = Lock()
         self.label = self._source.label
@@ -80,13 +81,10 @@ class WithVocabulary:
             return self._source.load(name, rows, out)
         chosen = np.arange(self._plan.rows)[slice(None) if rows is None else rows]
         own = self._plan.own[chosen]
-        dtype = self._result_type(name)
-        shape = (len(chosen), *self.info(name).shape[1:])
-        if out is None or out.dtype != dtype:
-            out = np.empty(shape, dtype)
         if (own >= 0).all():
-            out[...] = self._own(name, own)
-            return out
+            return self._own(name, own, out).astype(self._types[name], copy=False)
+        if out is None or out.dtype != self._types[name]:
+            out = np.empty((len(chosen), *self.info(name).shape[1:]), self._types[name])
         out[own >= 0] = self._own(name, own[own >= 0])
         if (own == MEAN).any():
             out[own == MEAN] = self._mean(name)
@@ -94,14 +92,16 @@ class WithVocabulary:
             out[own == BORROWED] = self._borrowed(name, chosen[own == BORROWED])
         return out
 
-    def _own(self, name: str, rows: np.ndarray) -> np.ndarray:
-        return self._source.load(self._matrices[name][self._number], rows)
+    def _own(self, name: str, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        stored = self._source.info(self._matrices[name][self._number]).dtype
+        fitting = out if out is not None and out.dtype == stored else None
+        return self._source.load(self._matrices[name][self._number], rows, fitting)
 
     def _borrowed(self, name: str, rows: np.ndarray) -> np.ndarray:
         """``(rows, …)``, float32 or float64: the mean of the donors of each row."""
         donors = [self._plan.borrowed[row] for row in rows.tolist()]
         shape = (len(rows), *self.info(name).shape[1:])
-        total = np.zeros(shape, promote([self._result_type(name), FLOAT32]))
+        total: np.ndarray = np.zeros(shape, promote([self._types[name], FLOAT32]))
         for number, source in enumerate(self._sources):
             taken = [(at, row) for at, some in enumerate(donors) for n, row in some if n == number]
             if taken:
@@ -114,7 +114,7 @@ class WithVocabulary:
         """The mean of the rows that have tokens, after the rearrangement; computed once."""
         with self._lock:
             if name not in self._means:
-                total = np.zeros(self.info(name).shape[1:], FLOAT64)
+                total: np.ndarray = np.zeros(self.info(name).shape[1:], FLOAT64)
                 rows = np.flatnonzero(self._plan.own != MEAN)
                 for first in range(0, len(rows), _STEP):
                     total += self.load(name, rows[first : first + _STEP]).sum(axis=0, dtype=FLOAT64)
@@ -123,15 +123,10 @@ class WithVocabulary:
 
     def _result_type(self, name: str) -> DType:
         """The type of the file if all rows are copies of rows of that type."""
-        stored = self._source.info(self._matrices[name][self._number]).dtype
-        computed = (self._plan.own == MEAN).any()
-        for donors in self._plan.borrowed.values():
-            computed = computed or len(donors) > 1
-        types = {
-            self._sources[number].info(self._matrices[name][number]).dtype
-            for number in self._lenders()
-        }
-        return promote([stored, FLOAT32]) if computed or types - {stored} else stored
-
-    def _lenders(self) -> Iterator[int]:
-        yield from {number for some in self._plan.borrowed.values() for number, _ in some}
+        names = self._matrices[name]
+        borrowed = self._plan.borrowed.values()
+        lenders = {number for donors in borrowed for number, _ in donors}
+        stored = self._source.info(names[self._number]).dtype
+        lent = {self._sources[number].info(names[number]).dtype for number in sorted(lenders)}
+        computed = (self._plan.own == MEAN).any() or any(len(donors) > 1 for donors in borrowed)
+        return promote([stored, FLOAT32, *lent]) if computed or lent - {stored} else stored

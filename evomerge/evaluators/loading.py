@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from evomerge.errors import CheckpointError, EvaluationError, unknown
@@ -12,6 +13,8 @@ from evomerge.evaluators.base import LoadedModel
 
 DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+# What transformers raises for a folder that is not, or not quite, a model.
+UNLOADABLE = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
 
 
 def load_model(
@@ -48,7 +51,7 @@ def load_model(
             trust_remote_code=trust_remote_code,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except UNLOADABLE as error:
         raise CheckpointError(_cannot_load(label, error)) from error
     _refuse_holes(label, report)
     return LoadedModel(_placed(model, device).eval().requires_grad_(False), tokenizer, label)

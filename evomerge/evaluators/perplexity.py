@@ -43,7 +43,7 @@ class Perplexity:
             blocks of whole lines of at least four bytes for each token of the window.
         field: the key of the text in each JSON line.
         window: tokens read at once; at most as many as the model was made for.
-        stride: tokens from one window to the next; by default half a window.
+        stride: tokens from one window to the next, at most a window; by default half of one.
         limit: only the first so many documents.
         batch_size: windows in one forward pass.
         goal: there is only one; it may be written for the reader.
@@ -110,7 +110,7 @@ class Perplexity:
         length = min(
             self.window, getattr(model.model.config, "max_position_embeddings", self.window)
         )
-        stride = self.stride or max(1, length // 2)
+        stride = min(self.stride or max(1, length // 2), length)
         parts = [
             window
             for document in chosen

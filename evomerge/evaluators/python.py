@@ -18,8 +18,6 @@ from evomerge.evaluators.base import Items, LoadedModel, Tick, evaluator, indice
 from evomerge.evaluators.scores import UNFILTERED, Measure, Scores, main_measure
 from evomerge.evaluators.user_code import describe_failure, load_function
 
-UNNAMED = "score"  # the metric of a function that gives its number no name
-
 
 @evaluator("python")
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +30,8 @@ class Python:
             the items to score, or None for all; if not, and only some are to be scored, its
             per-item numbers are picked from.
         goal: whether its numbers are better high or low.
-        metric: the name that counts, of those it returns; by default the first.
+        metric: the name that counts, of those it returns; by default the first. Numbers without a
+            name go by the function's.
         arguments: further keywords of the function.
     """
 
@@ -53,7 +52,7 @@ class Python:
         tick()
         wanted = indices(items, self.function)
         found = self._call(model, wanted)
-        by_name = found if isinstance(found, Mapping) else {UNNAMED: found}
+        by_name = found if isinstance(found, Mapping) else {self._loaded.__name__: found}
         measures = [self._measure(str(name), value, wanted) for name, value in by_name.items()]
         names = [one.metric for one in measures]
         if not measures or self.metric not in {None, *names}:

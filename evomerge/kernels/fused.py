@@ -152,7 +152,9 @@ def _out(block: Block) -> NDArray:
     return np.empty((block.rows, block.where.columns), np.float32)
 
 
-def _ranked(block: Block, thresholds: Counts) -> Iterator[tuple[NDArray, NDArray]]:
+def _ranked(
+    block: Block, thresholds: Counts
+) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint64]]]:
     """For each model what survives, ``(rows, columns)`` uint8, and the sorted keys of the rows."""
     shape = (block.rows, block.where.columns)
     keys, kept = np.empty(shape, np.uint64), np.empty(shape, np.uint8)

@@ -7,9 +7,8 @@ vectorise them without changing the order of any sum.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numba import carray, njit

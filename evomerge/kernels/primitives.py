@@ -30,7 +30,8 @@ class Shares:
     """How much of each input a weighted sum takes.
 
     Attributes:
-        values: ``(models,)``, or ``(models, rows)`` or ``(models, columns)`` of the whole tensor.
+        values: ``(models,)``, or ``(models, rows)``, or ``(models, columns)`` with the columns of
+            ``column_gram``.
         per: what one value holds for.
     """
 
@@ -81,13 +82,17 @@ def row_gram(blocks: Iterable[Block]) -> Floats:
     return np.concatenate([block.engine.gram(block, block.where.columns) for block in blocks])
 
 
-def column_gram(blocks: Iterable[Block]) -> Floats:
-    """``(columns, models, models)``: the inner products of the inputs, column by column."""
+def column_gram(blocks: Iterable[Block], columns: int) -> Floats:
+    """``(columns, models, models)``: the inner products of the inputs, column by column.
+
+    ``columns`` is what stands under one index of the first axis: more than a row for tensors of
+    more than two axes.
+    """
     total = np.zeros(0)
     for block in blocks:
         if not total.size:
             models = len(block.inputs)
-            total = np.zeros((models, models, block.where.columns))
+            total = np.zeros((models, models, columns))
         block.engine.column_gram(block, total)
     return np.ascontiguousarray(np.moveaxis(total, 2, 0))
 

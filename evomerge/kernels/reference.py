@@ -41,7 +41,9 @@ def weighted_sum(block: Block, shares: Shares) -> Tensor:
         values = values[:, None, None]
     total: Tensor | None = None
     for delta, share in zip(_deltas(block), values, strict=True):
-        part = delta * torch.as_tensor(share).to(delta)
+        factors = torch.as_tensor(share).to(delta)
+        spread = delta.reshape(-1, share.shape[1]) if shares.per == "column" else delta
+        part = (spread * factors).reshape(delta.shape)
         total = part if total is None else total + part
     return _on_base(block, total)
 
@@ -76,22 +78,23 @@ def all_finite(block: Block) -> list[bool]:
 def gram(block: Block, span: int) -> Floats:
     """See ``Engine.gram``."""
     stacked = torch.stack([delta.reshape(-1) for delta in _deltas(block)]).double()
-    parts = [part @ part.T for part in stacked.split(span, dim=1)]
+    parts = [part @ part.T for part in torch.split(stacked, span, dim=1)]
     return torch.stack(parts).cpu().numpy()
 
 
 def column_gram(block: Block, total: Floats) -> None:
     """See ``Engine.column_gram``."""
-    stacked = torch.stack(list(_deltas(block))).double()
+    columns = total.shape[2]
+    stacked = torch.stack([d.reshape(-1, columns) for d in _deltas(block)]).double()
     total += torch.einsum("arc,brc->abc", stacked, stacked).cpu().numpy()
 
 
 def magnitude_sums(block: Block, thinning: Thinning) -> Floats:
     """See ``Engine.magnitude_sums``."""
-    columns = [
-        torch.stack([part.sum() for part in kept.abs().reshape(-1).double().split(block.where.tile)])
-        for kept in (_thinned(block, thinning, m, d) for m, d in enumerate(_deltas(block)))
-    ]
+    columns = []
+    for model, delta in enumerate(_deltas(block)):
+        sizes = _thinned(block, thinning, model, delta).abs().reshape(-1).double()
+        columns.append(torch.stack([part.sum() for part in torch.split(sizes, block.where.tile)]))
     return torch.stack(columns, dim=1).cpu().numpy()
 
 

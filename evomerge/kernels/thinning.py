@@ -93,9 +93,7 @@ Thinning = Window | Chance | Kept | Ranked | None
 
 def everything(models: int) -> Cuts:
     """The cut that all elements are above."""
-    return Cuts(
-        np.zeros((models, 1), np.int64), np.full((models, 1), EVERY_POSITION, np.int64)
-    )
+    return Cuts(np.zeros((models, 1), np.int64), np.full((models, 1), EVERY_POSITION, np.int64))
 
 
 def nothing(models: int) -> Cuts:

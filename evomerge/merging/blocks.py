@@ -157,7 +157,7 @@ class TensorBlocks:
     def _moved(self, array: NDArray) -> NDArray | Tensor:
         if self._reading.device is None:
             return array
-        from evomerge.kernels.torch_arrays import to_torch  # noqa: PLC0415 - torch is slow to import
+        from evomerge.kernels.torch_arrays import to_torch
 
         return to_torch(array, self._reading.device)
 

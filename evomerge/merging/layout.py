@@ -34,8 +34,7 @@ def output_tensors(models: Models, slices: Sequence[OutputSlice]) -> Iterator[Pl
     What stands before the layers follows the first slice, what stands behind them the last.
     """
     tables = {
-        reference: _table(model, models.family)
-        for reference, model in models.by_reference.items()
+        reference: _table(model, models.family) for reference, model in models.by_reference.items()
     }
     root = models.donor.root
     yield from _outside(models, slices[0], tables, "before")

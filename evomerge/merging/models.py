@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evomerge.checkpoint.source import Source, open_source
+from evomerge.checkpoint.vocabulary import Vocabulary, build_vocabulary, check_same_vocabulary
 from evomerge.errors import MergeError
 from evomerge.families import Family, architecture_of, family_of, layers_in
 from evomerge.recipe import ModelReference, Recipe
@@ -39,12 +40,20 @@ class Models:
     Attributes:
         family: of every one of them.
         by_reference: in the order of the recipe.
-        donor: whose config and tokenizer the output gets: the base, else the first listed.
+        donor_reference: whose config and tokenizer the output gets: the base's, else those of the
+            first listed.
+        vocabulary: the output's, where the recipe asks for one.
     """
 
     family: Family
     by_reference: Mapping[ModelReference, Model]
-    donor: Model
+    donor_reference: ModelReference
+    vocabulary: Vocabulary | None = None
+
+    @property
+    def donor(self) -> Model:
+        """The model that ``donor_reference`` names."""
+        return self.by_reference[self.donor_reference]
 
     def layers(self) -> Mapping[ModelReference, int]:
         """How many layers each model has."""
@@ -57,29 +66,39 @@ def open_models(recipe: Recipe) -> Models:
     Raises:
         CheckpointError: a model cannot be found or read.
         MergeError: they are not of one architecture.
+        VocabularyError: their vocabularies differ, or cannot be brought together.
     """
     sources = {reference: open_source(reference) for reference in recipe.references()}
     return with_sources(recipe, sources)
 
 
 def with_sources(recipe: Recipe, sources: Mapping[ModelReference, Source]) -> Models:
-    """The models of a recipe, read through ``sources``.
+    """The models of a recipe, read through ``sources``, in its order.
 
     Raises:
         MergeError: they are not of one architecture.
+        VocabularyError: their vocabularies differ, or cannot be brought together.
     """
-    kinds = {source.label: architecture_of(source.config, source.label) for source in sources.values()}
+    _check_architectures(list(sources.values()))
+    first = next(iter(sources.values()))
+    family = family_of(first.config, first.names(), first.label)
+    vocabulary = build_vocabulary(recipe, sources, family)
+    if vocabulary is None:
+        check_same_vocabulary(list(sources.values()), family)
+    read = sources if vocabulary is None else vocabulary.sources
+    models = {
+        reference: _model(index, source, family)
+        for index, (reference, source) in enumerate(read.items())
+    }
+    donor = recipe.base_model or recipe.references()[0]
+    return Models(family, models, donor, vocabulary)
+
+
+def _check_architectures(sources: Sequence[Source]) -> None:
+    kinds = {source.label: architecture_of(source.config, source.label) for source in sources}
     if len(set(kinds.values())) > 1:
         listed = ", ".join(f"{label} is {kind}" for label, kind in kinds.items())
         raise MergeError(f"different architectures: {listed}; models must share one to be merged")
-    first = next(iter(sources.values()))
-    family = family_of(first.config, first.names(), first.label)
-    models = {
-        reference: _model(index, source, family)
-        for index, (reference, source) in enumerate(sources.items())
-    }
-    donor = models[recipe.base_model or recipe.references()[0]]
-    return Models(family, models, donor)
 
 
 def _model(index: int, source: Source, family: Family) -> Model:
@@ -89,4 +108,6 @@ def _model(index: int, source: Source, family: Family) -> Model:
     head = family.head if family.head in names and not (tied and embedding) else None
     layered = next((name for name in names if family.layer_of(name) is not None), "")
     root = layered.removesuffix(family.bare(layered))
-    return Model(index, source, layers_in(source.config, family, source.label), head, embedding, root)
+    return Model(
+        index, source, layers_in(source.config, family, source.label), head, embedding, root
+    )

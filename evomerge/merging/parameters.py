@@ -61,9 +61,7 @@ def resolve(
     return Parameters(one, many)
 
 
-def _value(
-    param: Param, scopes: Sequence[Settings], tensor: str, t: float, missing: str
-) -> Value:
+def _value(param: Param, scopes: Sequence[Settings], tensor: str, t: float, missing: str) -> Value:
     found = look_up_as(_reader(param), param.name, scopes, tensor, t)
     if found is None:
         if param.required:

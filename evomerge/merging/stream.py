@@ -83,8 +83,7 @@ class Merger:
         """Makes one tensor and hands it to ``sink``, block by block."""
         blocks = self._blocks(tensor)
         if tensor.parameters is None:
-            for block in _copied(tensor, blocks, self._options):
-                sink(tensor.info, *block)
+            sink(tensor.info, 0, _copied(tensor))
             return
         steps = self._plan.method.steps
         key = _pool_key(tensor)
@@ -95,10 +94,11 @@ class Merger:
             survey = steps.survey(blocks)
         settled = steps.settle(survey, blocks, tensor.parameters)
         out: NDArray | None = None
-        for block in blocks:
-            if self._engine(tensor) is self._fused:
+        for inputs in blocks:
+            block = inputs
+            if block.engine is self._fused:
                 out = _target(out, block, tensor.info.dtype)
-                block = replace(block, out=out[: block.rows])  # noqa: PLW2901
+                block = replace(block, out=out[: block.rows])
             result = steps.combine(block, settled)
             sink(tensor.info, block.where.offset, _rounded(result, tensor.info.dtype))
 
@@ -116,7 +116,9 @@ class Merger:
         return TensorBlocks(tensor.inputs, tensor.base, tensor.work, keys, reading)
 
 
-def run(plan: Plan, sink: Sink, options: Options, progress: Progress | None = None) -> None:
+def run(
+    plan: Plan, sink: Sink, options: Options | None = None, progress: Progress | None = None
+) -> None:
     """Makes every tensor of a plan, the largest first, several at a time.
 
     Args:
@@ -128,7 +130,7 @@ def run(plan: Plan, sink: Sink, options: Options, progress: Progress | None = No
     Raises:
         MergeError: a model holds NaN, models disagree in a buffer, or there is no such device.
     """
-    merger = Merger(plan, options)
+    merger = Merger(plan, options or Options())
     merger.prepare()
     ordered = sorted(plan.tensors, key=lambda tensor: -tensor.info.size)
     pool = ThreadPoolExecutor(merger.threads)
@@ -144,11 +146,11 @@ def run(plan: Plan, sink: Sink, options: Options, progress: Progress | None = No
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def stream(plan: Plan, options: Options) -> Iterator[tuple[str, Tensor]]:
+def stream(plan: Plan, options: Options | None = None) -> Iterator[tuple[str, Tensor]]:
     """Every output tensor by name, in the plan's order; a few are made ahead."""
-    from evomerge.kernels.torch_arrays import to_torch  # noqa: PLC0415 - torch is slow to import
+    from evomerge.kernels.torch_arrays import to_torch
 
-    merger = Merger(plan, options)
+    merger = Merger(plan, options or Options())
     merger.prepare()
     pool = ThreadPoolExecutor(merger.threads)
 
@@ -180,10 +182,12 @@ class _Pool:
         self.models = parts[0].models
         self.columns = parts[0].columns
         self.size = 0
+        self.shape: tuple[int, ...] = ()
         for part in parts:
             part.pool = self.size
             part.keeps = False
             self.size += part.size
+        self.shape = (self.size,)
 
     def __iter__(self) -> Iterator[Block]:
         for part in self.parts:
@@ -206,7 +210,7 @@ def _finish(futures: Sequence[Future[None]]) -> None:
 
 
 def _check_device(device: str) -> None:
-    import torch  # noqa: PLC0415 - slow to import
+    import torch
 
     with suppress(RuntimeError, AssertionError):
         torch.empty(0, device=device)
@@ -214,9 +218,7 @@ def _check_device(device: str) -> None:
     raise MergeError(f"--device {device}: torch finds no such device here; use cpu")
 
 
-def _copied(
-    tensor: TensorPlan, blocks: TensorBlocks, options: Options
-) -> Iterator[tuple[int, NDArray]]:
+def _copied(tensor: TensorPlan) -> NDArray:
     """The first input as it is. Whole numbers must be the same in all models."""
     first, *others = tensor.inputs
     array = first.source.load(first.name)
@@ -226,7 +228,7 @@ def _copied(
                 f"{tensor.info.name}: {first.source.label} and {other.source.label} hold different "
                 "numbers; tensors of whole numbers must agree"
             )
-    yield 0, array.astype(tensor.info.dtype, copy=False).reshape(-1)
+    return array.astype(tensor.info.dtype, copy=False).reshape(-1)
 
 
 def _target(out: NDArray | None, block: Block, dtype: DType) -> NDArray:
@@ -240,8 +242,6 @@ def _target(out: NDArray | None, block: Block, dtype: DType) -> NDArray:
 def _rounded(result: NDArray | Tensor, dtype: DType) -> NDArray:
     if isinstance(result, np.ndarray):
         return result.astype(dtype, copy=False)
-    from evomerge.kernels.torch_arrays import to_numpy  # noqa: PLC0415 - torch is slow to import
+    from evomerge.kernels.torch_arrays import to_numpy
 
     return to_numpy(result, dtype)
-
-

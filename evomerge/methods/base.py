@@ -92,6 +92,7 @@ class Blocks(Protocol):
     models: int
     size: int  # elements of one model
     columns: int
+    shape: tuple[int, ...]
 
     def __iter__(self) -> Iterator[Block]:
         """The blocks, first to last; each is valid until the next one is asked for."""

@@ -12,7 +12,11 @@ from evomerge.methods.sparsified import Sparsified
 from evomerge.methods.sparsify import Magnitudes, middle, middle_by_row
 
 GAMMA = Param(
-    "gamma", 0.01, "fraction of the largest changes that is dropped", per_model=True, search=(0.0, 0.05)
+    "gamma",
+    0.01,
+    "fraction of the largest changes that is dropped",
+    per_model=True,
+    search=(0.0, 0.05),
 )
 RESCALE = Param("rescale", False, "restore each thinned task vector's L1 norm")
 TRIM = Param(

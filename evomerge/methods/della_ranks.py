@@ -39,7 +39,7 @@ class Ranking(Sparsified):
         for density, epsilon in zip(
             parameters.each("density"), parameters.each("epsilon"), strict=True
         ):
-            if 0.0 < density < 1.0 and not (0.0 < density - epsilon and density + epsilon < 1.0):
+            if 0.0 < density < 1.0 and not (density - epsilon > 0.0 and density + epsilon < 1.0):
                 raise MergeError(
                     f"epsilon {epsilon:g} does not fit density {density:g}; density - epsilon and "
                     f"density + epsilon must lie between 0 and 1: epsilon below "

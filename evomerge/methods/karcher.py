@@ -51,7 +51,11 @@ class Karcher:
         alive = np.where(long, weights, 0.0)
         directions = np.diag(1.0 / np.where(long, lengths, np.inf))[long]
         centre = _mean_direction(
-            inner, directions, alive[long] / alive.sum(), int(parameters.number("max_iter")), tolerance
+            inner,
+            directions,
+            alive[long] / alive.sum(),
+            int(parameters.number("max_iter")),
+            tolerance,
         )
         return Shares(float(weights @ lengths) * centre)
 

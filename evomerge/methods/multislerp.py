@@ -28,7 +28,9 @@ MAP = Param(
 )
 
 
-@merge_method("multislerp", base="optional", params=[weight(search=(0.0, 1.0)), NORMALIZE, EPS, MAP])
+@merge_method(
+    "multislerp", base="optional", params=[weight(search=(0.0, 1.0)), NORMALIZE, EPS, MAP]
+)
 class MultiSlerp:
     """The barycentre of the models, or of their task vectors, on the sphere [1].
 
@@ -46,8 +48,10 @@ class MultiSlerp:
         return gram(blocks)
 
     def settle(self, inner: Floats, blocks: Blocks, parameters: Parameters) -> Shares:
-        """Coordinates of the mean direction, times the mean length."""
+        """Coordinates of the mean direction, times the mean length; one model stays as it is."""
         weights = parameters.each("weight")
+        if blocks.models == 1:
+            return Shares(np.ones(1))
         if parameters.flag("normalize_weights"):
             weights = weights / weights.sum()
         lengths = norms(inner)

@@ -47,8 +47,8 @@ class NuSlerp:
         first, second = parameters.each("weight")
         total = first + second
         t = 0.5 if abs(total) < MIN_WEIGHT else second / total
-        per = _vectors(parameters)
-        inner = {"tensor": gram, "row": row_gram, "column": column_gram}[per](blocks)
+        per = _vectors(parameters, blocks)
+        inner = _inner_products(blocks, per)
         lengths = norms(inner)
         lengths = np.where(lengths > MIN_NORM, lengths, 1.0)
         cosine = np.clip(inner[..., 0, 1] / lengths.prod(axis=-1), -1.0, 1.0)
@@ -60,7 +60,17 @@ class NuSlerp:
         return weighted_sum(block, shares)
 
 
-def _vectors(parameters: Parameters) -> Literal["tensor", "row", "column"]:
-    if parameters.flag("nuslerp_flatten"):
+Per = Literal["tensor", "row", "column"]
+
+
+def _vectors(parameters: Parameters, blocks: Blocks) -> Per:
+    """What counts as one vector; a tensor of one axis is one either way."""
+    if parameters.flag("nuslerp_flatten") or len(blocks.shape) == 1:
         return "tensor"
     return "column" if parameters.flag("nuslerp_row_wise") else "row"
+
+
+def _inner_products(blocks: Blocks, per: Per) -> Floats:
+    if per == "column":
+        return column_gram(blocks, blocks.size // blocks.shape[0])
+    return row_gram(blocks) if per == "row" else gram(blocks)

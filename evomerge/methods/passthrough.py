@@ -26,7 +26,9 @@ class Passthrough:
     def settle(self, survey: None, blocks: Blocks, parameters: Parameters) -> Shares:
         """The scale, 1 where none is given."""
         (scale,) = parameters.per_model["scale"]
-        return Shares(Parameters(per_model={"scale": [1.0 if scale is None else scale]}).each("scale"))
+        return Shares(
+            Parameters(per_model={"scale": [1.0 if scale is None else scale]}).each("scale")
+        )
 
     def combine(self, block: Block, shares: Shares) -> NDArray | Tensor:
         """``(1, rows, columns)`` -> ``(rows, columns)``."""

@@ -26,7 +26,7 @@ LAMBDA = Param("lambda", 1.0, "factor on the merged task vector", search=(0.3, 2
 NO_MASK = Param("int8_mask", False, "accepted; our masks take no memory")
 
 
-def normalize(default: bool) -> Param:  # noqa: FBT001 - it is the parameter's default
+def normalize(default: bool) -> Param:
     """The parameter ``normalize``, whose default differs from method to method."""
     return Param("normalize", default, "divide by the sum of the (agreeing) weights")
 

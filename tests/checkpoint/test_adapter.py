@@ -127,7 +127,7 @@ def test_it_equals_what_peft_merges_where_the_head_is_tied(tmp_path, case):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_models_and_adapters_of_16_bits_are_computed_in_float32(tmp_path, dtype):
     base = random_model(tmp_path / "base", options=Options(dtype=dtype))
-    settings = {"target_modules": LINEAR, "modules_to_save": ["norm"]}
+    settings = {"target_modules": LINEAR, "modules_to_save": ["model.norm"]}
     ours, _ = check_against_peft(tmp_path, base, settings, dtype=getattr(torch, dtype))
     assert ours.info(f"{QUERY}.weight").dtype.name == dtype
     assert ours.load(f"{QUERY}.weight").dtype == FLOAT32

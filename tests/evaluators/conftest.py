@@ -61,7 +61,12 @@ TASKS = {
     "named_gold": {**CHOICES, "doc_to_target": "{{choices[gold]}}"},
     "inputs": {**CHOICES, "doc_to_text": "{{gold}}", "doc_to_target": "on the mat"},
     "answers": {**ANSWERS, "filter_list": [FIRST, SHORT]},
-    "sampled": {**ANSWERS, "repeats": 2, "generation_kwargs": SAMPLED, "filter_list": [FIRST, VOTE]},
+    "sampled": {
+        **ANSWERS,
+        "repeats": 2,
+        "generation_kwargs": SAMPLED,
+        "filter_list": [FIRST, VOTE],
+    },
     "targets": {
         "output_type": "loglikelihood",
         "doc_to_text": "{{text}}",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import random
+import sys
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from lm_eval import simple_evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
@@ -15,15 +17,14 @@ from lm_eval.tasks import TaskManager
 from evomerge.errors import EvaluationError, MissingExtra, RecipeError
 from evomerge.evaluators.base import LoadedModel, make_evaluator
 from evomerge.evaluators.harness.results import GOLD
+from evomerge.evaluators.harness.tasks import _unknown_task
 from evomerge.evaluators.lm_eval import LmEval
 from evomerge.evaluators.scores import Scores
 
 BATCH = 4
 # In the order in which simple_evaluate is given them: what is sampled depends on it.
-EVERYTHING = (
-    ["both", "never_few_shot", "mutual", "many_golds", "named_gold", "inputs"]
-    + ["answers", "sampled", "graded", "targets", "prose"]
-)
+EVERYTHING = ["both", "never_few_shot", "mutual", "many_golds", "named_gold", "inputs"]
+EVERYTHING += ["answers", "sampled", "graded", "targets", "prose"]
 
 
 @pytest.fixture
@@ -47,6 +48,12 @@ def simple(tasks_folder):
         return simple_evaluate(model, task_manager=manager, bootstrap_iters=0, **options)
 
     return evaluate
+
+
+@pytest.fixture
+def only_our_tasks(monkeypatch):
+    """lm-eval's own 14,000 tasks take seconds to read, and are read where ours do not suffice."""
+    monkeypatch.setattr("evomerge.evaluators.harness.tasks._is_closed", lambda name, manager: True)
 
 
 def assert_equal(scores: Scores, reference: dict) -> None:
@@ -197,7 +204,7 @@ def test_opposite_directions_make_no_score(lm_eval, models):
     assert lm_eval(task=["choices", "prose"]).evaluate(models[0]).main is None
 
 
-def test_patterns_and_paths_name_tasks(lm_eval, models, tasks_folder):
+def test_patterns_and_paths_name_tasks(lm_eval, models, tasks_folder, only_our_tasks):
     found = lm_eval(task=["*few_shot", str(tasks_folder / "choices.yaml")]).evaluate(models[0])
     assert {m.task for m in found.measures} == {"few_shot", "never_few_shot", "choices"}
 
@@ -233,9 +240,7 @@ def test_every_batch_is_preceded_by_a_tick(lm_eval, models):
     ],
     ids=str,
 )
-def test_what_does_not_exist_is_named(lm_eval, models, options, message, monkeypatch):
-    # lm-eval's own 14,000 tasks take seconds to read; what is near a name is tested below.
-    monkeypatch.setattr("evomerge.evaluators.harness.tasks._is_closed", lambda name, manager: True)
+def test_what_does_not_exist_is_named(lm_eval, models, options, message, only_our_tasks):
     with pytest.raises(EvaluationError) as error:
         lm_eval(**options).evaluate(models[0])
     assert message in str(error.value)
@@ -248,20 +253,39 @@ def test_what_does_not_exist_is_named(lm_eval, models, options, message, monkeyp
         ({"dataset_kwargs": {"data_files": "gone.jsonl"}}, "its dataset cannot be found; "),
         ({"test_split": "tset"}, "task 'broken': it does not load; KeyError"),
         ({"doc_to_text": "{{nothing}}"}, "it does not load; UndefinedError: 'nothing'"),
-        ({"metric_list": [{"metric": "acc", "aggregation": "gone"}]}, "it does not load"),
+        (
+            {"metric_list": [{"metric": "acc", "aggregation": "gone"}]},
+            "it cannot grade the answers",
+        ),
         ({"unsafe_code": True}, "task 'broken' executes what the model writes; set allow_code"),
     ],
     ids=str,
 )
 def test_a_broken_task_is_named_with_its_fault(tasks_folder, tmp_path, models, change, message):
-    text = (tasks_folder / "choices.yaml").read_text()
-    import yaml
-
-    task = {**yaml.safe_load(text), **change, "task": "broken"}
+    choices = yaml.safe_load((tasks_folder / "choices.yaml").read_text())
+    task = {**choices, **change, "task": "broken"}
     (tmp_path / "broken.yaml").write_text(yaml.safe_dump(task))
     with pytest.raises(EvaluationError) as error:
         LmEval(task="broken", include_path=str(tmp_path)).evaluate(models[0])
     assert message in str(error.value)
+
+
+def test_of_many_tasks_only_the_nearest_are_listed():
+    known = [f"mmlu_{number}" for number in range(500)] + ["arc_easy", "arc_challenge"]
+    assert _unknown_task("arc_esay", known) == (
+        "tasks: unknown task 'arc_esay'; did you mean 'arc_easy'?\n"
+        "       available: arc_easy, and 501 unlike it"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [("arc_eassy", "did you mean 'arc_easy'"), ("arc_easy", "its dataset cannot be found")],
+)
+def test_the_tasks_of_lm_eval_are_known(models, task, message):
+    with pytest.raises(EvaluationError, match=message):
+        LmEval(task=task).evaluate(models[0])
 
 
 def test_a_model_that_gives_nan_has_no_score(lm_eval, models):
@@ -303,6 +327,6 @@ def test_settings_are_checked_against_the_options():
 
 
 def test_without_lm_eval_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "lm_eval", None)
+    monkeypatch.setitem(sys.modules, "lm_eval", None)
     with pytest.raises(MissingExtra, match=r"'lm_eval' needs the lm-eval package: pip install"):
         make_evaluator({"name": "lm_eval", "task": "choices"})

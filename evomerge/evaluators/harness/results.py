@@ -39,27 +39,31 @@ def grade(tasks: Tasks, questions: Questions, options: Options) -> Scores:
 
 def _measures(name: str, task: Task, questions: Mapping[int, Question]) -> list[Measure]:
     try:
-        grades = _grades(task, questions)
+        found = [
+            _measure(name, task, metric, filter_name, by_document)
+            for (metric, filter_name), by_document in _grades(task, questions).items()
+        ]
+        return found + _gold_measures(name, task, questions)
     except Exception as error:  # a task is somebody's code and may raise anything
         raise EvaluationError(
             f"task '{name}': it cannot grade the answers; {describe(error)}"
         ) from error
-    measures = []
-    for (metric, filter_name), by_document in grades.items():
-        aggregate = task.aggregation().get(metric, mean)
-        measures.append(
-            Measure(
-                task=name,
-                metric=metric,
-                filter=filter_name,
-                value=float(aggregate(list(by_document.values()))),
-                higher_is_better=bool(task.higher_is_better().get(metric, True)),
-                size=len(by_document),
-                aggregation=getattr(aggregate, "__name__", type(aggregate).__name__),
-                contributions={number: _plain(value) for number, value in by_document.items()},
-            )
-        )
-    return measures + _gold_measures(name, task, questions)
+
+
+def _measure(
+    name: str, task: Task, metric: str, filter_name: str, by_document: Mapping[int, object]
+) -> Measure:
+    aggregate = task.aggregation().get(metric, mean)
+    return Measure(
+        task=name,
+        metric=metric,
+        filter=filter_name,
+        value=float(aggregate(list(by_document.values()))),
+        higher_is_better=bool(task.higher_is_better().get(metric, True)),
+        size=len(by_document),
+        aggregation=getattr(aggregate, "__name__", type(aggregate).__name__),
+        contributions={number: _plain(value) for number, value in by_document.items()},
+    )
 
 
 def _grades(task: Task, questions: Mapping[int, Question]) -> Grades:

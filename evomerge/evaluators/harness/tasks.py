@@ -109,7 +109,7 @@ def _unknown_task(name: str, known: Sequence[str]) -> str:
     if len(known) <= FEW_TASKS:
         return f"tasks: {unknown('task', name, known)}"
     near = get_close_matches(name, known, n=NEAR_TASKS)
-    return f"tasks: {unknown('task', name, near)} are the nearest of {len(known)}"
+    return f"tasks: {unknown('task', name, near)}, and {len(known) - len(near)} unlike it"
 
 
 def _load(name: str, manager: TaskManager) -> Mapping[str, Mapping[str, Task]]:

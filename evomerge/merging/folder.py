@@ -1,0 +1,94 @@
+"""Writes a merge as a folder that transformers loads: weights, config, tokenizer, card, recipe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from evomerge.checkpoint.card import write_card
+from evomerge.checkpoint.chat_template import chat_template, write_chat_template
+from evomerge.checkpoint.config import merged_config
+from evomerge.checkpoint.tokenizer_files import copy_generation_config, copy_tokenizer
+from evomerge.checkpoint.writer import FolderWriter
+from evomerge.merging.plan import Plan
+from evomerge.merging.stream import Options, Progress, run
+
+DEFAULT_SHARD_BYTES = 5 * 10**9
+
+
+def output_bytes(plan: Plan) -> int:
+    """The size of the weights that a plan writes."""
+    return sum(tensor.info.nbytes for tensor in plan.tensors)
+
+
+def write_merge(
+    plan: Plan,
+    out: Path,
+    *,
+    shard_bytes: int = DEFAULT_SHARD_BYTES,
+    force: bool = False,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Makes the model and writes it, whole or not at all.
+
+    Args:
+        plan: what to make.
+        out: the folder to write.
+        shard_bytes: how much one file holds.
+        force: replace a model that stands there.
+        options: how to run.
+        progress: called from several threads with the number of finished elements.
+
+    Raises:
+        OutputError: the folder cannot be written.
+        MergeError: a model holds NaN, or models disagree in a buffer.
+    """
+    infos = [tensor.info for tensor in plan.tensors]
+    template = _chat_template(plan)
+    with FolderWriter(out, infos, shard_bytes=shard_bytes, force=force) as writer:
+        run(plan, lambda info, at, block: writer.write(info.name, at, block), options, progress)
+        _write_documents(plan, writer.folder)
+        if template is not None:
+            write_chat_template(writer.folder, template)
+        write_card(writer.folder, plan.recipe, name=writer.out.name, text=plan.recipe.write())
+        writer.commit()
+
+
+def _chat_template(plan: Plan) -> str | None:
+    if plan.recipe.chat_template is None:
+        return None
+    folders = [model.source.folder for model in plan.models.by_reference.values()]
+    return chat_template(plan.recipe.chat_template, folders)
+
+
+def _write_documents(plan: Plan, folder: Path) -> None:
+    models = plan.models
+    config = json.dumps(_config(plan), indent=2, ensure_ascii=False)
+    (folder / "config.json").write_text(config + "\n", encoding="utf-8")
+    if models.vocabulary is None:
+        copy_generation_config(models.donor.source.folder, folder)
+        copy_tokenizer(models.donor.source.folder, folder)
+    else:
+        models.vocabulary.write(folder, models.donor_reference)
+
+
+def _config(plan: Plan) -> dict[str, object]:
+    models, vocabulary = plan.models, plan.models.vocabulary
+    origins = []
+    for part in plan.slices:
+        chosen = next((s for s in part.sources if s.model == part.base), part.sources[0])
+        config = models.by_reference[chosen.model].source.config
+        origins += [(config, layer) for layer in chosen.layers]
+    largest = max(plan.tensors, key=lambda tensor: tensor.info.size)
+    donor = models.donor.source.config
+    if vocabulary is not None:
+        donor = vocabulary.adapted(donor, models.donor_reference)
+    return merged_config(
+        donor,
+        family=models.family,
+        layers=origins,
+        vocabulary_size=None if vocabulary is None else vocabulary.rows,
+        dtype=largest.info.dtype,
+        tied=plan.tied,
+    )

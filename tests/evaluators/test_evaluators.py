@@ -1,0 +1,90 @@
+"""Promises of every evaluator: its place in the registry, and what it returns."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from evomerge.errors import EvaluationError, RecipeError
+from evomerge.evaluators.base import evaluators, make_evaluator
+from evomerge.evaluators.scores import ItemKey, Measure, Scores, main_measure
+
+
+@pytest.fixture(params=["lm_eval", "perplexity", "python"])
+def settings(request, tmp_path, tasks_folder):
+    """Settings of one evaluator of each kind."""
+    (tmp_path / "prose.txt").write_text("the cat sat on the mat\n")
+    (tmp_path / "mine.py").write_text("def score(model, tokenizer): return [1.0, 0.0]")
+    return {
+        "lm_eval": {"task": "choices", "include_path": str(tasks_folder), "limit": 3},
+        "perplexity": {"file": str(tmp_path / "prose.txt")},
+        "python": {"function": f"{tmp_path}/mine.py:score"},
+    }[request.param] | {"name": request.param}
+
+
+def test_there_are_settings_for_every_evaluator():
+    assert list(evaluators) == ["lm_eval", "perplexity", "python"]
+
+
+def test_every_evaluator_is_a_frozen_record_with_documented_keys(settings):
+    kind = evaluators[settings["name"]].make
+    documentation = "".join(base.__doc__ or "" for base in kind.__mro__[:-1])
+    for field in dataclasses.fields(kind):
+        assert f"        {field.name}: " in documentation
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        make_evaluator(settings).anything = 1
+
+
+def test_scoring_again_gives_the_same_scores(settings, models):
+    evaluator = make_evaluator(settings)
+    first = evaluator.evaluate(models[0])
+    evaluator.evaluate(models[1])
+    assert evaluator.evaluate(models[0]) == first == make_evaluator(settings).evaluate(models[0])
+
+
+def test_the_score_is_one_of_the_measures_and_its_items_are_its_size(settings, models):
+    scores = make_evaluator(settings).evaluate(models[0])
+    assert scores.main in scores.measures
+    for measure in scores.measures:
+        assert len(measure.contributions) == measure.size
+
+
+def test_per_item_results_have_an_address_and_can_be_written_as_json(settings, models):
+    items = dict(make_evaluator(settings).evaluate(models[0]).items("mine"))
+    assert items
+    for key, value in items.items():
+        assert key.evaluator == "mine"
+        assert isinstance(key, ItemKey)
+        assert json.loads(json.dumps(value)) is not None
+
+
+def test_an_unknown_evaluator_or_key_is_answered_with_the_known_ones(settings):
+    with pytest.raises(RecipeError, match=r"^prose: unknown evaluator 'perplexty'; did you mean"):
+        make_evaluator({**settings, "name": "perplexty"}, "prose")
+    with pytest.raises(RecipeError, match=r"^prose: unknown key 'colour'\n +available: "):
+        make_evaluator({**settings, "colour": 1}, "prose")
+
+
+def measure(task: str, value: float, *, rises: bool = True) -> Measure:
+    return Measure(task, "acc", "none", value, rises, 10)
+
+
+def test_the_score_of_several_measures_is_their_mean():
+    one = measure("a", 0.5)
+    assert main_measure([one], needed=True) is one
+    mean = main_measure([one, measure("b", 0.25)], needed=True)
+    assert (mean.task, mean.value, mean.size) == ("a+b", 0.375, 20)
+
+
+def test_measures_of_opposite_directions_have_no_mean():
+    two = [measure("a", 0.5), measure("b", 0.5, rises=False)]
+    assert main_measure(two, needed=False) is None
+    with pytest.raises(EvaluationError, match="a, b: acc is not better high in all of them"):
+        main_measure(two, needed=True)
+
+
+def test_scores_of_groups_have_no_items():
+    group = measure("group", 0.5)
+    assert list(Scores((group,), group).items("x")) == []

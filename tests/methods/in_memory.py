@@ -1,0 +1,93 @@
+"""Runs one merge method on arrays in memory: what the core does with a tensor, without files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from evomerge.checkpoint.tensors import TensorInfo
+from evomerge.dtypes import FLOAT32, is_float
+from evomerge.kernels.engine import fused_engine, reference_engine
+from evomerge.kernels.torch_arrays import to_torch
+from evomerge.merging.blocks import Input, Reading, TensorBlocks
+from evomerge.methods.base import Parameters, merge_methods
+from evomerge.noise import noise_key
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """A source that holds one array."""
+
+    array: np.ndarray
+    label: str = "array"
+    config: Mapping[str, object] = None
+    folder: Path = None
+
+    def names(self):
+        return ("weight",)
+
+    def info(self, name):
+        return TensorInfo(name, self.array.shape, self.array.dtype)
+
+    def load(self, name, rows=None, out=None):
+        return self.array if rows is None else self.array[rows]
+
+
+def merged(
+    name: str,
+    arrays: Sequence[np.ndarray],
+    *,
+    base: np.ndarray | None = None,
+    seed: int = 0,
+    reference: bool = False,
+    **given,
+) -> np.ndarray:
+    """The merge of ``arrays`` in float32; per-model parameters are lists, the base has none.
+
+    For slerp ``base`` comes first; for methods that take it as one input among others, pass it so.
+    """
+    method = merge_methods[name]
+    inputs = [*([base] if base is not None and method.base == "first" else []), *arrays]
+    on_task_vectors = base is not None and method.base in {"optional", "required"}
+    parameters = parameters_of(name, len(inputs), given)
+    method.check(parameters)
+    engine = reference_engine() if reference else fused_engine()
+    reading = Reading(engine, "cpu" if reference else None)
+    keys = tuple(noise_key(seed, i, "weight") for i in range(len(inputs)))
+    sources = [Input(i, ArraySource(array), "weight") for i, array in enumerate(inputs)]
+    of_base = Input(99, ArraySource(base), "weight") if on_task_vectors else None
+    blocks = TensorBlocks(sources, of_base, FLOAT32, keys, reading)
+    survey = method.steps.survey(blocks)
+    settled = method.steps.settle(survey, blocks, parameters)
+    parts = [np.array(method.steps.combine(block, settled), np.float32) for block in blocks]
+    return np.concatenate(parts).reshape(inputs[0].shape)
+
+
+def parameters_of(name: str, models: int, given: Mapping[str, object]) -> Parameters:
+    """Defaults, and what is given; one value for a per-model parameter holds for every model."""
+    shared, per_model = {}, {}
+    for param in merge_methods[name].params.values():
+        value = given.get(param.name, given.get(param.name + "_", param.default))
+        if param.per_model:
+            per_model[param.name] = value if isinstance(value, list) else [value] * models
+        else:
+            shared[param.name] = value
+    return Parameters(shared, per_model)
+
+
+def family(seed: int, shape: tuple[int, ...], count: int, dtype=FLOAT32, change=0.05):
+    """A base and ``count`` fine-tuned-like siblings; some elements are left untouched."""
+    rng = np.random.default_rng(seed)
+    base = rng.standard_normal(shape).astype(np.float32)
+    siblings = []
+    for _ in range(count):
+        delta = change * rng.standard_normal(shape) * (rng.random(shape) > 0.1)
+        siblings.append((base + delta).astype(np.float32).astype(dtype))
+    return base.astype(dtype), siblings
+
+
+__all__ = ["ArraySource", "family", "is_float", "merged", "parameters_of", "to_torch", "torch"]
