@@ -42,7 +42,7 @@ parity: $(WITH_MERGEKIT)  ## compare with mergekit itself: every such test, the 
 	$(BIN)/python -m pytest -q -n 2 -m parity
 
 bench: $(WITH_MERGEKIT)  ## time merges side by side with mergekit's
-	@for script in benchmarks/*.py; do echo "$$script" && $(BIN)/python "$$script" || exit 1; done
+	@for script in $$(grep -l __main__ benchmarks/*.py); do echo "$$script" && $(BIN)/python "$$script" || exit 1; done
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "evomerge needs Python 3.10 or newer; this is " + sys.version.split()[0] + ". Try: make test PYTHON=python3.12")'

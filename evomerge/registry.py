@@ -96,7 +96,7 @@ class Registry(Generic[T]):
 
 
 def check_keywords(plug_in: Callable[..., object], given: Iterable[str], where: str) -> None:
-    """Refuses keys that ``plug_in`` does not take, and misses the ones it cannot do without.
+    """Refuses keys that ``plug_in`` does not take, and demands those it cannot do without.
 
     A plug-in's keywords are the keys a user writes in YAML, so the error
     (``RecipeError``, beginning with ``where``) lists them.

@@ -43,7 +43,7 @@ def chat_template(setting: str, folders: Iterable[Path]) -> str | None:
     if setting in BUILT_IN:
         return BUILT_IN[setting]
     if len(setting) < _SHORTEST or "{" not in setting:
-        raise RecipeError(f"chat_template: {unknown('template', setting, [*BUILT_IN, 'auto'])}")
+        raise RecipeError(f"recipe.chat_template: {unknown('template', setting, [*BUILT_IN, 'auto'])}")
     _check_syntax(setting)
     return setting
 
@@ -105,4 +105,4 @@ def _check_syntax(template: str) -> None:
     try:
         Environment(extensions=["jinja2.ext.loopcontrols"], autoescape=False).parse(template)
     except TemplateSyntaxError as error:
-        raise RecipeError(f"chat_template: line {error.lineno}: {error.message}") from error
+        raise RecipeError(f"recipe.chat_template: line {error.lineno}: {error.message}") from error

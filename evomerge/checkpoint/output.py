@@ -95,11 +95,13 @@ class Workplace:
                 parent.mkdir(exist_ok=True)
                 self._made.append(parent)
             self.folder.mkdir()
-        except OSError as error:
+        except BaseException as error:
             self.discard()
-            raise OutputError(
-                f"{out}: cannot be created: {error.strerror}; choose a folder you can write"
-            ) from error
+            if isinstance(error, OSError):
+                raise OutputError(
+                    f"{out}: cannot be created: {error.strerror}; choose a folder you can write"
+                ) from error
+            raise
 
     def publish(self, *, force: bool) -> None:
         """Renames the temporary folder to its final name.

@@ -71,13 +71,12 @@ def check_same_vocabulary(sources: Sequence[Source], family: Family) -> None:
     Raises:
         VocabularyError: two of them differ, or one has no embedding.
     """
-    counts = {source.label: _row_count(source, family) for source in sources}
-    (first, expected), *others = counts.items()
-    for label, count in others:
-        if count != expected:
+    counts = [_row_count(source, family) for source in sources]
+    for source, count in zip(sources, counts, strict=True):
+        if count != counts[0]:
             raise VocabularyError(
-                f"{first} has {expected} tokens, {label} has {count}; to merge them, add "
-                f"'tokenizer_source: union' or 'tokenizer_source: base' to the recipe"
+                f"{sources[0].label} has {counts[0]} tokens, {source.label} has {count}; to merge "
+                f"them, add 'tokenizer_source: union' or 'tokenizer_source: base' to the recipe"
             )
 
 

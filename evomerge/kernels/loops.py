@@ -209,7 +209,7 @@ def elect(values: NDArray, width: int, vote: Vote, total: NDArray, divisor: NDAr
         value, weight = values[model], vote.weights[model]
         for j in range(width):
             agreeing = value[j] * sign[j]
-            total[j] += agreeing if agreeing > 0 else np.float32(0)
+            total[j] += np.float32(0) if agreeing <= 0 else agreeing  # so that NaN stays NaN
             divisor[j] += weight if agreeing > 0 else np.float32(0)
     for j in range(width):
         total[j] *= sign[j]

@@ -51,22 +51,13 @@ def weighted_sum(block: Block, shares: Shares) -> Tensor:
 def elected_sum(block: Block, election: Election) -> Tensor:
     """See ``primitives.elected_sum``."""
     votes = [
-        _thinned(block, election.thinning, model, delta) * float(factor)
-        for model, (delta, factor) in enumerate(
-            zip(_deltas(block), election.factors.astype(np.float32), strict=True)
-        )
+        _thinned(block, election.thinning, model, delta) * _factor(factor, delta)
+        for model, (delta, factor) in enumerate(zip(_deltas(block), election.factors, strict=True))
     ]
     total = sum(votes[1:], votes[0])
     if election.elect:
-        sign = torch.where(total >= 0, 1.0, -1.0)
-        agreeing = [vote * sign for vote in votes]
-        total = sum((a.clamp(min=0) for a in agreeing[1:]), agreeing[0].clamp(min=0)) * sign
-        if election.normalize:
-            weights = election.weights.astype(np.float32)
-            parts = [(a > 0) * float(w) for a, w in zip(agreeing, weights, strict=True)]
-            divisor = sum(parts[1:], parts[0])
-            total = total / torch.where(divisor != 0, divisor, 1.0)
-    return _on_base(block, total * float(np.float32(election.scale)))
+        total = _elected(votes, total, election)
+    return _on_base(block, total * _factor(election.scale, total))
 
 
 def all_finite(block: Block) -> list[bool]:
@@ -86,7 +77,9 @@ def column_gram(block: Block, total: Floats) -> None:
     """See ``Engine.column_gram``."""
     columns = total.shape[2]
     stacked = torch.stack([d.reshape(-1, columns) for d in _deltas(block)]).double()
-    total += torch.einsum("arc,brc->abc", stacked, stacked).cpu().numpy()
+    # Tile by tile, whose borders do not depend on the block's.
+    for part in torch.split(stacked, max(1, block.where.tile // columns), dim=1):
+        total += torch.einsum("arc,brc->abc", part, part).cpu().numpy()
 
 
 def magnitude_sums(block: Block, thinning: Thinning) -> Floats:
@@ -159,6 +152,23 @@ def _deltas(block: Block) -> Iterator[Tensor]:
         yield _wide(array) if base is None else _wide(array) - base
 
 
+def _elected(votes: list[Tensor], total: Tensor, election: Election) -> Tensor:
+    """The sum of the votes that agree with the sign of ``total``, the sum of all."""
+    sign = torch.where(total >= 0, 1.0, -1.0).to(total)
+    agreeing = [vote * sign for vote in votes]
+    elected = sum((a.clamp(min=0) for a in agreeing), torch.zeros_like(total)) * sign
+    if not election.normalize:
+        return elected
+    parts = [(a > 0).to(a) * _factor(w, a) for a, w in zip(agreeing, election.weights, strict=True)]
+    divisor = sum(parts[1:], parts[0])
+    return elected / torch.where(divisor != 0, divisor, 1.0)
+
+
+def _factor(value: float, like: Tensor) -> float:
+    """A factor rounded to the precision of the arithmetic, as the compiled kernels round it."""
+    return float(value) if like.dtype == torch.float64 else float(np.float32(value))
+
+
 def _on_base(block: Block, delta: Tensor | None) -> Tensor:
     if delta is None:
         raise ValueError("a block without inputs")
@@ -206,7 +216,7 @@ def _ranked(block: Block, model: int, delta: Tensor, thresholds: Counts) -> tupl
     order = torch.sort(_bits(delta), dim=1, stable=True).indices
     limits = torch.as_tensor(thresholds[model], device=delta.device).expand(order.shape)
     by_column = torch.empty_like(order).scatter_(1, order, limits)
-    return _draws(block, block.where.keys[model], delta) < by_column.clamp(max=_WORD), order
+    return _draws(block, block.where.keys[model], delta) < by_column, order
 
 
 def _thinned(block: Block, thinning: Thinning, model: int, delta: Tensor) -> Tensor:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from math import prod
 from threading import local
 from typing import TYPE_CHECKING
+from weakref import ReferenceType, ref
 
 import numpy as np
 
 from evomerge.checkpoint.source import Source
-from evomerge.dtypes import BFLOAT16, FLOAT32, FLOAT64, DType
+from evomerge.checkpoint.tensors import TensorInfo
+from evomerge.dtypes import BFLOAT16, FLOAT32, FLOAT64, DType, promote
 from evomerge.errors import MergeError
 from evomerge.kernels.block import TILE, Block, NDArray, Where
 from evomerge.kernels.engine import Engine
@@ -41,6 +43,11 @@ class Input:
     model: int
     source: Source
     name: str
+
+    @property
+    def info(self) -> TensorInfo:
+        """Its shape and element type."""
+        return self.source.info(self.name)
 
 
 @dataclass(frozen=True)
@@ -79,13 +86,13 @@ class TensorBlocks:
         reading: Reading,
     ) -> None:
         """``work`` is the type inputs are cast to first; ``keys`` are of the inputs, in order."""
-        self.shape = inputs[0].source.info(inputs[0].name).shape
+        self.shape = inputs[0].info.shape
         self.models = len(inputs)
         self.size = prod(self.shape)
         self.columns = self.shape[-1] if self.shape else 1
         self.pool = 0
-        self.keeps = self.size * 4 * (len(inputs) + 1) <= KEEP_BYTES
         self._inputs = [*inputs, *([] if base is None else [base])]
+        self.keeps = sum(each.info.nbytes for each in self._inputs) <= KEEP_BYTES
         self._has_base = base is not None
         self._work = work
         self._keys = keys
@@ -97,6 +104,8 @@ class TensorBlocks:
         """The blocks, first to last. The arrays of a block are overwritten by the next."""
         self._passes += 1
         keep = self._passes > 1 and self.keeps
+        if _memory.kept.owner is not self:  # another tensor's blocks, or another thread's
+            self._kept = {}
         for row, rows in self._spans():
             arrays = self._kept.get(row)
             if arrays is None:
@@ -133,26 +142,28 @@ class TensorBlocks:
 
     def _load(self, row: int, rows: slice | None, *, keep: bool) -> list[NDArray | Tensor]:
         if keep and not self._kept:
-            _memory.kept.clear()
+            _memory.kept.clear(self)
         store = _memory.kept if keep else _memory.passing
         if not keep:
-            store.clear()
+            store.clear(self)
         loaded = [self._read(each, rows, store) for each in self._inputs]
         common = _common_type([array.dtype for array in loaded], self._work)
-        views = [array.astype(common, copy=False).reshape(-1, self.columns) for array in loaded]
+        # The kernels read memory, not strides.
+        flat = [np.ascontiguousarray(array, common) for array in loaded]
+        views = [array.reshape(-1, self.columns) for array in flat]
         arrays: list[NDArray | Tensor] = [self._moved(view) for view in views]
         if not self._reading.allow_nan and self._passes == 1:
             self._refuse_nan(self._block(row, arrays))
         return arrays
 
     def _read(self, each: Input, rows: slice | None, store: Arena) -> NDArray:
-        info = each.source.info(each.name)
+        info = each.info
         shape = info.shape
         if rows is not None:
             shape = (rows.stop - rows.start, *shape[1:])
         array = each.source.load(each.name, rows, store.array(info.dtype, shape))
-        narrower = self._work.itemsize < info.dtype.itemsize
-        return array.astype(self._work) if narrower and array.dtype != self._work else array
+        exact = promote([info.dtype, self._work]) == self._work
+        return array if exact or array.dtype == self._work else array.astype(self._work)
 
     def _moved(self, array: NDArray) -> NDArray | Tensor:
         if self._reading.device is None:
@@ -183,10 +194,17 @@ class Arena:
     def __init__(self) -> None:
         self._memory = np.empty(0, np.uint8)
         self._used = 0
+        self._owner: ReferenceType[object] | None = None
 
-    def clear(self) -> None:
-        """Takes everything back: arrays handed out so far will be overwritten."""
+    @property
+    def owner(self) -> object | None:
+        """Whose arrays these are, if it is still there."""
+        return self._owner() if self._owner is not None else None
+
+    def clear(self, owner: object) -> None:
+        """Takes everything back for a new owner: arrays handed out so far will be overwritten."""
         self._used = 0
+        self._owner = ref(owner)
 
     def array(self, dtype: DType, shape: tuple[int, ...]) -> NDArray:
         """An array with arbitrary content."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from evomerge.checkpoint.source import Source, open_source
 from evomerge.checkpoint.vocabulary import Vocabulary, build_vocabulary, check_same_vocabulary
+from evomerge.checkpoint.with_vocabulary import WithVocabulary
 from evomerge.errors import MergeError
 from evomerge.families import Family, architecture_of, family_of, layers_in
 from evomerge.recipe import ModelReference, Recipe
@@ -104,8 +105,10 @@ def _check_architectures(sources: Sequence[Source]) -> None:
 def _model(index: int, source: Source, family: Family) -> Model:
     names = source.names()
     embedding = next((name for name in names if family.is_embedding(name)), None)
-    tied = source.config.get("tie_word_embeddings") is True
-    head = family.head if family.head in names and not (tied and embedding) else None
+    # In a new vocabulary a tied model serves a head of its own, where another model has one.
+    lends = source.config.get("tie_word_embeddings") is True and embedding is not None
+    tied = lends and not isinstance(source, WithVocabulary)
+    head = family.head if family.head in names and not tied else None
     layered = next((name for name in names if family.layer_of(name) is not None), "")
     root = layered.removesuffix(family.bare(layered))
     return Model(

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 
-from evomerge.errors import MergeError, RecipeError, unknown
+from evomerge.errors import RecipeError, unknown
 from evomerge.methods.base import Declaration, Param, Parameters, Value
 from evomerge.recipe import Recipe, Settings
 from evomerge.recipe.lookup import Reader, as_flag, as_number, as_whole, as_word, look_up_as
+from evomerge.recipe.settings import Scalar, scalars
 
 
-def check_names(recipe: Recipe, method: Declaration) -> None:
-    """Refuses parameters that the method does not have.
+def check_settings(recipe: Recipe, method: Declaration) -> None:
+    """Refuses parameters that the method does not have, and values of the wrong type.
 
     Raises:
-        RecipeError: where it stands, and the nearest one that exists.
+        RecipeError: where it stands, and what could stand there.
     """
-    for name, places in recipe.parameter_names().items():
-        if name not in method.params:
-            what = f"parameter of {method.name}"
-            raise RecipeError(f"{places[0]}: {unknown(what, name, method.params)}")
-        per_source = ".models." in places[0] or ".sources." in places[0]
-        if per_source and not method.params[name].per_model:
-            raise RecipeError(
-                f"{places[0]}: {name} is one value for all models of {method.name}; "
-                "move it to the parameters of the recipe or of the slice"
-            )
+    for scope in recipe.scopes():
+        for name, setting in scope.settings.items():
+            where = f"{scope.where}.{name}"
+            if name not in method.params:
+                what = f"parameter of {method.name}"
+                raise RecipeError(f"{where}: {unknown(what, name, method.params)}")
+            param = method.params[name]
+            if scope.level == "source" and not param.per_model:
+                raise RecipeError(
+                    f"{where}: {name} is one value for all models of {method.name}; "
+                    "move it to the parameters of the recipe or of the slice"
+                )
+            for value in scalars(setting):
+                _read(param, value, where)
 
 
 def resolve(
@@ -45,8 +52,7 @@ def resolve(
         t: where the tensor stands in a gradient, in [0, 1].
 
     Raises:
-        RecipeError: a value has the wrong type.
-        MergeError: a required parameter is missing.
+        RecipeError: a required parameter is missing.
     """
     one: dict[str, Value] = {}
     many: dict[str, list[Value]] = {}
@@ -62,17 +68,25 @@ def resolve(
 
 
 def _value(param: Param, scopes: Sequence[Settings], tensor: str, t: float, missing: str) -> Value:
-    found = look_up_as(_reader(param), param.name, scopes, tensor, t)
-    if found is None:
-        if param.required:
-            raise MergeError(
-                f"{tensor}: {missing.format(param.name)}; give it under 'parameters:' of the "
-                "model, the slice or the recipe"
-            )
-        return param.default
+    found = look_up_as(partial(_read, param), param.name, scopes, tensor, t)
+    if found is None and param.required:
+        raise RecipeError(
+            f"{tensor}: {missing.format(param.name)}; give it under 'parameters:' of the "
+            "model, the slice or the recipe"
+        )
+    return param.default if found is None else found
+
+
+def _read(param: Param, value: Scalar, where: str) -> Value:
+    """A value as the parameter's type, which its default shows; one of its options if it has any.
+
+    Raises:
+        RecipeError: it is not.
+    """
+    found = _reader(param)(value, where)
     if param.options and found not in param.options:
         options = ", ".join(str(option).lower() for option in param.options)
-        raise RecipeError(f"{tensor}: {param.name} is {found!r}; available: {options}")
+        raise RecipeError(f"{where}: found {value!r}; available: {options}")
     return found
 
 
@@ -84,6 +98,8 @@ def _reader(param: Param) -> Reader[Value]:
     return as_whole if isinstance(param.default, int) else as_number
 
 
-def _as_option(value: float | bool | str, where: str) -> Value:
-    """A yes or no, or a word."""
-    return value if isinstance(value, str) else as_flag(value, where)
+def _as_option(value: Scalar, where: str) -> Value:
+    """A yes or no, or whatever else it is."""
+    with suppress(RecipeError):
+        return as_flag(value, where)
+    return value

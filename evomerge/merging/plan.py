@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.dtypes import DType, is_float, parse_dtype, promote
-from evomerge.errors import MergeError
+from evomerge.errors import MergeError, RecipeError
 from evomerge.merging.blocks import Input
 from evomerge.merging.layout import Place, output_tensors
 from evomerge.merging.models import Models, open_models
-from evomerge.merging.parameters import check_names, resolve
+from evomerge.merging.parameters import check_settings, resolve
 from evomerge.methods.base import Declaration, Parameters, merge_methods
 from evomerge.recipe import ModelReference, OutputSlice, Recipe
 
@@ -68,21 +68,32 @@ def plan_merge(recipe: Recipe, models: Models | None = None) -> Plan:
         models: the opened models of the recipe; None opens them.
 
     Raises:
-        RecipeError: the recipe asks for what does not exist.
+        RecipeError: the recipe asks for what does not exist, or for what its method cannot do.
         CheckpointError: a model cannot be read.
         MergeError: the models cannot be merged this way.
     """
-    method = merge_methods.find(recipe.merge_method, "recipe.merge_method")
-    check_names(recipe, method)
+    method = method_of(recipe)
     models = models or open_models(recipe)
     slices = recipe.slices_for(models.layers())
-    for part in slices:
-        _check_contract(method, part)
+    for number, part in enumerate(slices):
+        where = "recipe.models" if recipe.models else f"recipe.slices.{number}.sources"
+        _check_contract(method, part, where)
     planner = _Planner(recipe, method, models)
     planned = [planner.tensor(place) for place in output_tensors(models, slices)]
     tensors = tuple(tensor for tensor in planned if tensor is not None)
     _warn_of_densities(tensors)
     return Plan(recipe, method, models, slices, tensors)
+
+
+def method_of(recipe: Recipe) -> Declaration:
+    """The method that a recipe asks for, and gives parameters that it has.
+
+    Raises:
+        RecipeError: there is no such method, or parameter, or the value of one is no such value.
+    """
+    method = merge_methods.find(recipe.merge_method, "recipe.merge_method")
+    check_settings(recipe, method)
+    return method
 
 
 @dataclass(frozen=True)
@@ -119,7 +130,7 @@ class _Planner:
             self.method.check(parameters)
         except MergeError as error:
             labels = ", ".join(label for label, _, _ in sources)
-            raise MergeError(f"{place.name}: {error} (models: {labels})") from error
+            raise RecipeError(f"{place.name}: {error} (models: {labels})") from error
         return TensorPlan(info, inputs, base, work, parameters)
 
     def _input(self, reference: ModelReference, name: str) -> Input:
@@ -182,28 +193,28 @@ class _Planner:
         return TensorPlan(info, tuple(alone), None, work, None)
 
 
-def _check_contract(method: Declaration, part: OutputSlice) -> None:
+def _check_contract(method: Declaration, part: OutputSlice, where: str) -> None:
     listed = [source.model for source in part.sources]
     if method.base in {"first", "required"}:
         if part.base is None:
-            raise MergeError(
-                f"recipe.base_model: {method.name} needs a base model; "
-                f"give one of {', '.join(str(model) for model in listed)}"
+            raise RecipeError(
+                f"recipe.base_model: missing; {method.name} needs a base model, "
+                "the one that the others were fine-tuned from"
             )
         if part.base not in listed:
-            raise MergeError(
-                f"recipe.base_model: {part.base} is not among the sources of a slice "
-                f"({', '.join(str(model) for model in listed)}); list it there"
+            raise RecipeError(
+                f"{where}: the base model {part.base} is not among them "
+                f"({', '.join(map(str, listed))}); list it there"
             )
     on_task_vectors = method.base in {"optional", "required"} and part.base in listed
-    count = len(listed) - on_task_vectors
+    counted = [model for model in listed if not on_task_vectors or model != part.base]
     least, most = method.models
-    if count < least or (most is not None and count > most):
-        expected = str(least) if least == most else f"{least} or more"
-        beside = " beside the base" if on_task_vectors else ""
-        raise MergeError(
-            f"recipe: {method.name} merges {expected} models{beside}, found {count}: "
-            f"{', '.join(str(model) for model in listed)}"
+    if len(counted) < least or (most is not None and len(counted) > most):
+        expected = f"exactly {least}" if least == most else f"{least} or more"
+        how = f", the base{' not' * on_task_vectors} counted" if part.base in listed else ""
+        raise RecipeError(
+            f"{where}: found {len(counted)} ({', '.join(map(str, counted)) or 'none'}); "
+            f"{method.name} merges {expected}{how}"
         )
 
 

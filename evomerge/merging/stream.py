@@ -66,7 +66,7 @@ class Merger:
         """How many tensors to merge at a time: torch brings threads of its own."""
         if self._fused is None:
             return 1
-        return self._options.threads or len(os.sched_getaffinity(0))
+        return self._options.threads or _cores()
 
     def prepare(self) -> None:
         """Surveys all tensors as one vector where a parameter asks for that."""
@@ -81,10 +81,12 @@ class Merger:
 
     def merge(self, tensor: TensorPlan, sink: Sink) -> None:
         """Makes one tensor and hands it to ``sink``, block by block."""
-        blocks = self._blocks(tensor)
         if tensor.parameters is None:
             sink(tensor.info, 0, _copied(tensor))
             return
+        if not tensor.info.size:
+            return
+        blocks = self._blocks(tensor)
         steps = self._plan.method.steps
         key = _pool_key(tensor)
         if key in self._pools and tensor.info.name in self._pools[key][1]:
@@ -207,6 +209,13 @@ def _finish(futures: Sequence[Future[None]]) -> None:
             for waiting in futures:
                 waiting.cancel()
             future.result()
+
+
+def _cores() -> int:
+    """The cores this process may use; not every system can tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _check_device(device: str) -> None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Value = float | bool | str | None
 
+# A sum smaller than this share of its terms is what their rounding left of zero.
+CANCELLED = 1e-12
+
 # What becomes of the base model:
 #   input     it is one model among the others (linear, karcher, passthrough)
 #   first     it is required, and is the first of the inputs (slerp)
@@ -178,6 +181,11 @@ def merge_method(
         return steps
 
     return declare
+
+
+def sum_to_zero(weights: Floats) -> bool:
+    """Whether weights cancel, up to their rounding: 0.1 + 0.2 - 0.3 does."""
+    return bool(abs(weights.sum()) <= CANCELLED * np.abs(weights).sum())
 
 
 def weight(*, required: bool = True, search: tuple[float, float] = (-0.5, 1.5)) -> Param:

@@ -13,7 +13,7 @@ import numpy as np
 from evomerge.errors import MergeError
 from evomerge.kernels.block import Block, Floats, NDArray
 from evomerge.kernels.primitives import Shares, gram, weighted_sum
-from evomerge.methods.base import Blocks, Param, Parameters, merge_method, weight
+from evomerge.methods.base import Blocks, Param, Parameters, merge_method, sum_to_zero, weight
 from evomerge.methods.sphere import exp_map, log_map, norm, norms
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Karcher:
 
     def check(self, parameters: Parameters) -> None:
         """A mean needs weights that sum to something."""
-        if parameters.each("weight").sum() == 0:
+        if sum_to_zero(parameters.each("weight")):
             raise MergeError("the weights sum to zero; give others, or none for equal shares")
 
     def survey(self, blocks: Blocks) -> Floats:
@@ -53,7 +53,7 @@ class Karcher:
         centre = _mean_direction(
             inner,
             directions,
-            alive[long] / alive.sum(),
+            alive[long] / (alive.sum() or 1.0),
             int(parameters.number("max_iter")),
             tolerance,
         )

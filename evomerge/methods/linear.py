@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from evomerge.errors import MergeError
 from evomerge.kernels.block import Block, NDArray
 from evomerge.kernels.primitives import Shares, weighted_sum
-from evomerge.methods.base import Blocks, Param, Parameters, merge_method, weight
+from evomerge.methods.base import Blocks, Param, Parameters, merge_method, sum_to_zero, weight
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,7 @@ class Linear:
     def check(self, parameters: Parameters) -> None:
         """Weights that sum to zero have no mean."""
         weights = parameters.each("weight")
-        if parameters.flag("normalize") and weights.sum() == 0:
+        if parameters.flag("normalize") and sum_to_zero(weights):
             listed = ", ".join(f"{w:g}" for w in weights)
             raise MergeError(
                 f"the weights {listed} sum to zero; give other weights, or 'normalize: false'"

@@ -12,7 +12,7 @@ import numpy as np
 from evomerge.errors import MergeError
 from evomerge.kernels.block import Block, Floats, NDArray
 from evomerge.kernels.primitives import Shares, gram, weighted_sum
-from evomerge.methods.base import Blocks, Param, Parameters, merge_method, weight
+from evomerge.methods.base import Blocks, Param, Parameters, merge_method, sum_to_zero, weight
 from evomerge.methods.sphere import exp_map, log_map, norm, norms
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class MultiSlerp:
 
     def check(self, parameters: Parameters) -> None:
         """Weights that sum to zero have no mean."""
-        if parameters.flag("normalize_weights") and parameters.each("weight").sum() == 0:
+        if parameters.flag("normalize_weights") and sum_to_zero(parameters.each("weight")):
             raise MergeError("the weights sum to zero; give others, or 'normalize_weights: false'")
 
     def survey(self, blocks: Blocks) -> Floats:

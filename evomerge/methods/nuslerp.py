@@ -64,8 +64,8 @@ Per = Literal["tensor", "row", "column"]
 
 
 def _vectors(parameters: Parameters, blocks: Blocks) -> Per:
-    """What counts as one vector; a tensor of one axis is one either way."""
-    if parameters.flag("nuslerp_flatten") or len(blocks.shape) == 1:
+    """What counts as one vector; a tensor of one axis or none is one either way."""
+    if parameters.flag("nuslerp_flatten") or len(blocks.shape) < 2:  # noqa: PLR2004
         return "tensor"
     return "column" if parameters.flag("nuslerp_row_wise") else "row"
 

@@ -48,14 +48,16 @@ class Magnitudes:
         self._lock = Lock()
         self._cuts: dict[tuple[tuple[int, ...], ...], list[Cuts]] = {}
         self._counts: Counts | None = None
-        self._norms: Floats | None = None
+        self._norms: dict[bytes, Floats] = {}
 
-    def norms(self) -> Floats:
-        """``(models,)``: the L1 norm of each task vector."""
+    def norms(self, window: Window | None = None) -> Floats:
+        """``(models,)``: the L1 norm of each task vector, or of what a window keeps of it."""
+        cuts = [] if window is None else [window.low, window.high]
+        key = b"".join(cut.bits.tobytes() + cut.positions.tobytes() for cut in cuts)
         with self._lock:
-            if self._norms is None:
-                self._norms = magnitude_sums(self._blocks)
-            return self._norms
+            if key not in self._norms:
+                self._norms[key] = magnitude_sums(self._blocks, window)
+            return self._norms[key]
 
     def cuts(self, *ranks: Sequence[int]) -> list[Cuts]:
         """For each list of ranks the cut above which stand the ``rank_i`` largest of model i."""
@@ -175,10 +177,18 @@ def rank_probabilities(densities: Floats, epsilons: Floats, columns: int) -> Flo
 
 
 def l1_factors(magnitudes: Magnitudes, blocks: Blocks, thinning: Thinning) -> Floats:
-    """``(models,)``: what restores each task vector's L1 norm after thinning."""
+    """``(models,)``: what restores each task vector's L1 norm after thinning.
+
+    Both norms are of what ``magnitudes`` has counted: of the whole pool where several tensors are
+    trimmed as one vector.
+    """
     if thinning is None:
         return np.ones(blocks.models)
-    before, after = magnitudes.norms(), magnitude_sums(blocks, thinning)
+    before = magnitudes.norms()
+    if isinstance(thinning, Window):
+        after = magnitudes.norms(thinning)
+    else:
+        after = magnitude_sums(blocks, thinning)
     usable = (before >= MIN_L1) & (after >= MIN_L1)
     factors: Floats = np.where(usable, before / np.where(usable, after, 1.0), 1.0)
     return factors

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+
 import yaml
 from pydantic import ValidationError
 
-from evomerge.errors import RecipeError
+from evomerge.errors import RecipeError, VocabularyError
 from evomerge.recipe.entry import form, shown
 
 # libyaml's reader is ten times faster; not every build of PyYAML has it.
@@ -47,6 +51,18 @@ def load_yaml(text: str, where: str) -> object:
         # Control characters; dates and numbers out of their range.
         cause = str(error).splitlines()[0]
         raise RecipeError(f"{where}: not readable as YAML: {cause}") from error
+
+
+@contextmanager
+def following(path: str | PathLike[str]) -> Iterator[None]:
+    """Puts the recipe's path before what is found wrong with it once its models are known.
+
+    (What can be seen in the recipe alone is refused by ``Recipe.read``, under the same path.)
+    """
+    try:
+        yield
+    except (RecipeError, VocabularyError) as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 def complaint(error: ValidationError, where: str) -> RecipeError:

@@ -205,12 +205,19 @@ def test_a_nested_language_model_is_rewritten_where_it_is_described():
 
 def test_token_ids_follow_their_tokens():
     config = {"bos_token_id": 1, "eos_token_id": [2, 7, 3], "pad_token_id": None, "top_k": 2}
-    config |= {"decoder_start_token_id": 9, "forced_bos_token_id": [9]}
-    assert with_token_ids(config, {1: 10, 2: 20, 3: 30}) == {
+    assert with_token_ids(config, {1: 10, 2: 20, 3: 30}, {}) == {
         "bos_token_id": 10,
         "eos_token_id": [20, 30],
         "pad_token_id": None,
         "top_k": 2,
-        "decoder_start_token_id": None,
-        "forced_bos_token_id": None,
+    }
+
+
+def test_a_token_that_is_gone_is_replaced_by_its_role_or_by_nothing():
+    config = {"eos_token_id": 9, "bos_token_id": [9], "pad_token_id": 9, "sep_token_id": [9]}
+    assert with_token_ids(config, {}, {"eos_token_id": 4, "bos_token_id": 5}) == {
+        "eos_token_id": 4,
+        "bos_token_id": [5],
+        "pad_token_id": None,
+        "sep_token_id": None,
     }

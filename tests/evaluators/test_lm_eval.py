@@ -42,9 +42,9 @@ def simple(tasks_folder):
     """What lm-eval's own `simple_evaluate` finds, all things made anew."""
     manager = TaskManager(include_path=str(tasks_folder), include_defaults=False)
 
-    def evaluate(loaded: LoadedModel, **options: object) -> dict:
+    def evaluate(loaded: LoadedModel, *, batch_size: int | str = BATCH, **options: object) -> dict:
         tokenizer = copy.deepcopy(loaded.tokenizer)
-        model = HFLM(pretrained=loaded.model, tokenizer=tokenizer, batch_size=BATCH)
+        model = HFLM(pretrained=loaded.model, tokenizer=tokenizer, batch_size=batch_size)
         return simple_evaluate(model, task_manager=manager, bootstrap_iters=0, **options)
 
     return evaluate
@@ -104,6 +104,13 @@ def test_every_option_means_what_it_means_in_simple_evaluate(lm_eval, simple, mo
     evaluator = lm_eval(task=tasks, **options)
     for model in models:
         assert_equal(evaluator.evaluate(model), simple(model, tasks=tasks, **options))
+
+
+def test_the_batch_size_may_be_found_by_trial(lm_eval, simple, models, capsys):
+    tasks = ["choices", "answers", "prose"]
+    found = lm_eval(task=tasks, batch_size="auto").evaluate(models[0])
+    assert capsys.readouterr().out == ""
+    assert_equal(found, simple(models[0], tasks=tasks, batch_size="auto"))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
@@ -272,9 +279,15 @@ def test_a_broken_task_is_named_with_its_fault(tasks_folder, tmp_path, models, c
 
 def test_of_many_tasks_only_the_nearest_are_listed():
     known = [f"mmlu_{number}" for number in range(500)] + ["arc_easy", "arc_challenge"]
-    assert _unknown_task("arc_esay", known) == (
+    assert _unknown_task("arc_esay", known, []) == (
         "tasks: unknown task 'arc_esay'; did you mean 'arc_easy'?\n"
-        "       available: arc_easy, and 501 unlike it"
+        "       available: arc_easy, and 501 others"
+    )
+    assert _unknown_task("arc_esay", [*known, "mine"], ["mine"]).endswith(
+        "available: arc_easy, mine, and 501 others"
+    )
+    assert _unknown_task("main", ["mine", "other"], ["mine", "other"]) == (
+        "tasks: unknown task 'main'; did you mean 'mine'?\n       available: mine, other"
     )
 
 

@@ -7,6 +7,8 @@ scores = harness.score(model)      # and used again here, after the weights have
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stdout
 from math import isnan
 
 from lm_eval.api.instance import Instance
@@ -41,7 +43,7 @@ class Harness:
         exam = self._written(language_model, loaded.label)
         questions = exam.choose(self._options.items if items is None else items)
         language_model.tick = tick
-        with restored():
+        with restored(), redirect_stdout(io.StringIO()):  # HFLM prints what `auto` comes to
             exam.generators.restore()
             _answer(questions, language_model, loaded.label)
             return grade(exam.tasks, questions, self._options)

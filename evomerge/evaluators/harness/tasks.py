@@ -17,8 +17,8 @@ from lm_eval.tasks import TaskManager
 from evomerge.errors import EvaluationError, unknown
 from evomerge.evaluators.harness.options import Options
 
-# An error lists every known task up to so many, and beyond that those with a name like the one
-# asked for: lm-eval has 14,000.
+# An error lists so many of the user's own tasks, and of lm-eval's 14,000 those with a name like
+# the one asked for.
 FEW_TASKS = 40
 NEAR_TASKS = 8
 
@@ -45,11 +45,12 @@ def load_tasks(options: Options) -> Tasks:
         EvaluationError: a task is unknown, has no data, or does not load.
     """
     paths = options.include_path or []
-    manager = _manager_for(options.asked, (paths,) if isinstance(paths, str) else tuple(paths))
+    folders = (paths,) if isinstance(paths, str) else tuple(paths)
+    manager = _manager_for(options.asked, folders)
     asked: list[str] = []
     tasks: dict[str, Task] = {}
     groups: dict[str, Group] = {}
-    for name in _expanded(options.asked, manager):
+    for name in _expanded(options.asked, manager, folders):
         loaded = _load(name, manager)
         for task in sorted(loaded["tasks"].keys() & tasks.keys()):
             raise EvaluationError(f"task '{task}' is asked for twice; name it once")
@@ -95,21 +96,23 @@ def _is_closed(name: str, manager: TaskManager) -> bool:
     )
 
 
-def _expanded(asked: Sequence[str], manager: TaskManager) -> list[str]:
+def _expanded(
+    asked: Sequence[str], manager: TaskManager, include_path: tuple[str, ...]
+) -> list[str]:
     names: list[str] = []
     for name in asked:
         found = manager.match_tasks([name]) if set(name) & set("*?[") else [name]
         if not found or not (found[0] in manager.task_index or Path(found[0]).is_file()):
-            raise EvaluationError(_unknown_task(name, manager.all_tasks))
+            users = _manager(include_path, defaults=False).all_tasks if include_path else []
+            raise EvaluationError(_unknown_task(name, manager.all_tasks, users))
         names += found
     return names
 
 
-def _unknown_task(name: str, known: Sequence[str]) -> str:
-    if len(known) <= FEW_TASKS:
-        return f"tasks: {unknown('task', name, known)}"
-    near = get_close_matches(name, known, n=NEAR_TASKS)
-    return f"tasks: {unknown('task', name, near)}, and {len(known) - len(near)} unlike it"
+def _unknown_task(name: str, known: Sequence[str], users: Sequence[str]) -> str:
+    near = {*get_close_matches(name, known, n=NEAR_TASKS), *users[:FEW_TASKS]}
+    others = len(known) - len(near)
+    return f"tasks: {unknown('task', name, near)}" + f", and {others} others" * (others > 0)
 
 
 def _load(name: str, manager: TaskManager) -> Mapping[str, Mapping[str, Task]]:
