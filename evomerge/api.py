@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from evomerge.merging.folder import DEFAULT_SHARD_BYTES, write_merge
 from evomerge.merging.plan import plan_merge
 from evomerge.merging.stream import Options, stream
 from evomerge.recipe import Recipe
+from evomerge.recipe.reading import following
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,8 +41,9 @@ def merge(
     Raises:
         EvomergeError: the recipe cannot be followed; nothing was written.
     """
-    plan = plan_merge(_recipe(recipe))
-    write_merge(plan, Path(out), shard_bytes=shard_bytes, force=force, options=options)
+    with _following(recipe) as asked:
+        plan = plan_merge(asked)
+        write_merge(plan, Path(out), shard_bytes=shard_bytes, force=force, options=options)
     return Path(out)
 
 
@@ -56,8 +59,17 @@ def tensors(
     Raises:
         EvomergeError: the recipe cannot be followed.
     """
-    return stream(plan_merge(_recipe(recipe)), options)
+    with _following(recipe) as asked:
+        plan = plan_merge(asked)
+    return stream(plan, options)
 
 
-def _recipe(recipe: Recipe | str | PathLike[str]) -> Recipe:
-    return recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
+@contextmanager
+def _following(recipe: Recipe | str | PathLike[str]) -> Iterator[Recipe]:
+    """The recipe; what is found wrong with it begins with its path, if it has one."""
+    if isinstance(recipe, Recipe):
+        yield recipe
+        return
+    asked = Recipe.read(recipe)
+    with following(recipe):
+        yield asked

@@ -9,7 +9,7 @@ Reading:
 - `fingerprint`: what a checkpoint contains, as one hash
 - `adapter`: a LoRA adapter applied while its model is read; `adapter_config`, `adapter_names`,
   `adapter_changes`, `adapter_plan` and `adapter_arithmetic` are its parts
-- `source`: `Source`, all that a merge sees of a model
+- `source`: `Source`, all that a merge sees of a model; `quantised`: which models it refuses
 - `tokenizer`, `row_plan`, `vocabulary`, `with_vocabulary`: sources in another order of tokens
 
 Writing:

@@ -43,7 +43,9 @@ def chat_template(setting: str, folders: Iterable[Path]) -> str | None:
     if setting in BUILT_IN:
         return BUILT_IN[setting]
     if len(setting) < _SHORTEST or "{" not in setting:
-        raise RecipeError(f"recipe.chat_template: {unknown('template', setting, [*BUILT_IN, 'auto'])}")
+        raise RecipeError(
+            f"recipe.chat_template: {unknown('template', setting, [*BUILT_IN, 'auto'])}"
+        )
     _check_syntax(setting)
     return setting
 

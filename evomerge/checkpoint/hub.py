@@ -42,7 +42,8 @@ def locate(reference: str, revision: str | None = None) -> Path:
     if path.is_file():
         raise CheckpointError(f"{reference}: a file; expected the folder of a model")
     if _is_path(reference):
-        raise CheckpointError(f"'{reference}': no such folder")
+        begin = "" if path.is_absolute() else f"; relative paths begin at {Path.cwd()}"
+        raise CheckpointError(f"'{reference}': no such folder{begin}")
     return _download(reference, revision)
 
 

@@ -35,6 +35,10 @@ def check_output(out: Path, *, force: bool) -> None:
         OutputError: something stands there that must not be replaced, or it is a mount point,
             which a rename cannot replace.
     """
+    try:
+        str(out).encode()
+    except UnicodeEncodeError as error:
+        raise OutputError(f"{str(out)!r}: is not a name in UTF-8; choose another") from error
     if not os.path.isdir(out):
         if os.path.lexists(out):
             raise OutputError(f"{out}: is a file; name a folder")
@@ -156,7 +160,7 @@ def remove_leftovers(out: Path) -> None:
     for folder in _leftovers(out, "tmp"):
         if _is_abandoned(folder):
             shutil.rmtree(folder, ignore_errors=True)
-    if out.is_dir():  # otherwise what was put aside is the only result there is
+    if os.path.isdir(out):  # otherwise what was put aside is the only result there is
         for folder in _leftovers(out, "old"):
             shutil.rmtree(folder, ignore_errors=True)
 

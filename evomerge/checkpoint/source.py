@@ -9,9 +9,11 @@ from typing import Protocol
 import numpy as np
 
 from evomerge.checkpoint.adapter import Adapted, open_adapted
+from evomerge.checkpoint.quantised import quantisation_of
 from evomerge.checkpoint.reader import Checkpoint, open_checkpoint
 from evomerge.checkpoint.tensor_file import Rows
 from evomerge.checkpoint.tensors import TensorInfo
+from evomerge.errors import CheckpointError
 from evomerge.recipe.reference import ModelReference
 
 
@@ -59,10 +61,16 @@ def open_source(reference: ModelReference) -> Checkpoint | Adapted:
     """Opens the model that a recipe names, with its adapter if it has one.
 
     Raises:
-        CheckpointError: the model or the adapter cannot be found or read.
+        CheckpointError: the model or the adapter cannot be found or read, or is quantised.
         AdapterError: the adapter cannot be applied to the model.
     """
     checkpoint = open_checkpoint(reference.path, reference.revision)
+    if (how := quantisation_of(checkpoint.config)) is not None:
+        checkpoint.close()
+        raise CheckpointError(
+            f"{checkpoint.folder / 'config.json'}: the model is quantised ({how}), and cannot be "
+            "merged; use the model it was made from, or save what transformers' dequantize() gives"
+        )
     if reference.adapter is None:
         return checkpoint
     return open_adapted(checkpoint, reference.adapter, reference.adapter_revision)

@@ -6,12 +6,14 @@ Exit codes: 0 done, 2 an error of the user's (message, no traceback), 1 a bug (t
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
+from signal import SIG_IGN, SIGINT, SIGTERM, getsignal, signal
 
 import typer
 
@@ -25,25 +27,30 @@ VERBS = {
     "evaluate": "Score models side by side.",
 }
 
-USER_ERROR, INTERRUPTED = 2, 130
+UNREAD, USER_ERROR, INTERRUPTED = 1, 2, 130
+
+# What typer raises when words make no command: a parent of its public BadParameter.
+_UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in {"--help", "-h"}:
-        sys.stdout.write(overview())
-        sys.exit(0 if words else USER_ERROR)
-    if words[0] == "--version":
-        sys.stdout.write(f"evomerge {version('evomerge')}\n")
-        sys.exit(0)
-    if words[0] not in VERBS:
-        _complain(unknown("verb", words[0], VERBS))
-        sys.exit(USER_ERROR)
     warnings.showwarning = _warn
     # Deprecations are for developers, who see them in the tests.
     warnings.simplefilter("ignore", DeprecationWarning)
-    command(words[0])(words[1:], prog_name=f"evomerge {words[0]}")
+    try:
+        with _interruptible():
+            code = _run(words)
+            sys.stdout.flush()
+    except EvomergeError as error:
+        code = _complain(str(error), USER_ERROR)
+    except KeyboardInterrupt:
+        code = _complain("interrupted; nothing half-written is left behind", INTERRUPTED)
+    except BrokenPipeError:  # whoever read the results has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = UNREAD
+    sys.exit(code)
 
 
 def overview() -> str:
@@ -58,31 +65,56 @@ def overview() -> str:
     )
 
 
-def command(verb: str) -> Callable[..., None]:
-    """The verb as a command that takes arguments, ``prog_name``, and exits."""
+def command(verb: str) -> Callable[..., int | None]:
+    """The verb as a typer command, called with its arguments, ``prog_name`` and so on."""
     function = getattr(import_module(f"evomerge.cli.{verb}"), verb)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(verb)(_guarded(function))
+    app.command(verb)(function)
     return typer.main.get_command(app)
 
 
-def _guarded(function: Callable[..., None]) -> Callable[..., None]:
-    @wraps(function)
-    def guarded(*args: object, **kwargs: object) -> None:
-        try:
-            function(*args, **kwargs)
-        except EvomergeError as error:
-            _complain(str(error))
-            sys.exit(USER_ERROR)
-        except KeyboardInterrupt:
-            _complain("interrupted; nothing half-written is left behind")
-            sys.exit(INTERRUPTED)
+def _run(words: Sequence[str]) -> int:
+    """Does what the words say, and gives the exit code."""
+    if not words or words[0] in {"--help", "-h"}:
+        sys.stdout.write(overview())
+        return 0 if words else USER_ERROR
+    if words[0] == "--version":
+        sys.stdout.write(f"evomerge {version('evomerge')}\n")
+        return 0
+    if words[0] not in VERBS:
+        return _complain(f"evomerge: {unknown('verb', words[0], VERBS)}", USER_ERROR)
+    name = f"evomerge {words[0]}"
+    try:
+        return command(words[0])(words[1:], prog_name=name, standalone_mode=False) or 0
+    except _UsageError as error:
+        found = error.format_message().rstrip(".")
+        return _complain(f"{name}: {found}; see '{name} --help'", USER_ERROR)
 
-    return guarded
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Both ways to ask a program to stop raise KeyboardInterrupt, so that it cleans up.
+
+    Once: what comes while it cleans up is ignored. What the caller has chosen to ignore stays so.
+    """
+    signals = [number for number in (SIGINT, SIGTERM) if getsignal(number) is not SIG_IGN]
+
+    def interrupt(*_: object) -> None:
+        for number in signals:
+            signal(number, SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal(number, interrupt) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal(number, handler)
 
 
-def _complain(message: str) -> None:
+def _complain(message: str, code: int) -> int:
     sys.stderr.write(f"error: {message}\n")
+    return code
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:

@@ -10,10 +10,11 @@ from typer import Argument, Option
 
 from evomerge.cli.progress import progress_bar
 from evomerge.cli.quantities import bytes_in, in_words
-from evomerge.merging.folder import output_bytes, write_merge
+from evomerge.merging.folder import check_merge, output_bytes, write_merge
 from evomerge.merging.plan import plan_merge
 from evomerge.merging.stream import Options
 from evomerge.recipe import Recipe
+from evomerge.recipe.reading import following
 
 
 def merge(  # noqa: PLR0913, PLR0917  the signature is the command line
@@ -33,17 +34,19 @@ def merge(  # noqa: PLR0913, PLR0917  the signature is the command line
     """Turns a recipe into a model folder that transformers loads."""
     asked = Recipe.read(recipe)
     if seed is not None:
-        asked = Recipe.from_tree({**asked.model_dump(), "seed": seed}, f"{recipe}: --seed")
+        asked = asked.model_copy(update={"seed": seed})
     shard_bytes = bytes_in(shard_size, "--shard-size")
-    plan = plan_merge(asked)
-    size = f"{len(plan.tensors)} tensors, {in_words(output_bytes(plan))}"
-    if dry_run:
-        sys.stdout.write(f"{recipe} can be merged: {plan.method.name}, {size}\n")
-        return
-    elements = sum(tensor.info.size for tensor in plan.tensors)
     options = Options(device=device, allow_nan=allow_nan)
-    with progress_bar(f"merging {plan.method.name}", elements) as advance:
-        write_merge(
-            plan, out, shard_bytes=shard_bytes, force=force, options=options, progress=advance
-        )
+    with following(recipe):
+        plan = plan_merge(asked)
+        size = f"{len(plan.tensors)} tensors, {in_words(output_bytes(plan))}"
+        if dry_run:
+            check_merge(plan, out, shard_bytes=shard_bytes, force=force, options=options)
+            sys.stdout.write(f"{recipe} can be merged: {plan.method.name}, {size}\n")
+            return
+        elements = sum(tensor.info.size for tensor in plan.tensors)
+        with progress_bar(f"merging {plan.method.name}", elements) as advance:
+            write_merge(
+                plan, out, shard_bytes=shard_bytes, force=force, options=options, progress=advance
+            )
     sys.stdout.write(f"{out}: {plan.method.name}, {size}\n")

@@ -17,9 +17,9 @@ def bytes_in(text: str, where: str) -> int:
     Raises:
         RecipeError: it means none, beginning with ``where``.
     """
-    found = re.fullmatch(r"([\d.]+)\s*([A-Za-z]*)", text.strip())
+    found = re.fullmatch(r"(\d{1,30}(?:\.\d*)?|\.\d+)\s*([A-Za-z]*)", text.strip())
     unit = _UNITS.get(found[2].upper()) if found else None
-    if found is None or unit is None or found[1].count(".") > 1 or float(found[1]) * unit < 1:
+    if found is None or unit is None or float(found[1]) * unit < 1:
         raise RecipeError(f"{where}: found '{text}'; expected a size such as 500MB or 5GB")
     return int(float(found[1]) * unit)
 

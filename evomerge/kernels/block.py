@@ -1,23 +1,22 @@
-"""Some whole rows of one tensor in every model, and where they stand."""
+"""Some whole rows of one tensor in every model, where they stand, and what computes on them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from evomerge.kernels.sums import Election, Floats, Shares
+from evomerge.kernels.thinning import Cuts, Thinning
 from evomerge.noise import Key
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from evomerge.kernels.engine import Engine
-
 NDArray = npt.NDArray[np.generic]
-Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 # Sums are folded over tiles of this many elements, rounded to whole rows. The tiles depend on a
@@ -76,3 +75,40 @@ class Block:
     def size(self) -> int:
         """Elements of one model in the block."""
         return self.rows * self.where.columns
+
+
+class Engine(Protocol):
+    """What ``evomerge.kernels.fused`` and ``evomerge.kernels.reference`` both offer."""
+
+    def weighted_sum(self, block: Block, shares: Shares) -> NDArray | Tensor:
+        """See ``primitives.weighted_sum``."""
+
+    def elected_sum(self, block: Block, election: Election) -> NDArray | Tensor:
+        """See ``primitives.elected_sum``."""
+
+    def all_finite(self, block: Block) -> list[bool]:
+        """For each input, and the base last if there is one: free of NaN and infinity?"""
+
+    def gram(self, block: Block, span: int) -> Floats:
+        """``(spans, models, models)``: inner products of each run of ``span`` elements."""
+
+    def column_gram(self, block: Block, total: Floats) -> None:
+        """Adds each row's products to ``total``, ``(models, models, columns)``: the lower half."""
+
+    def magnitude_sums(self, block: Block, thinning: Thinning) -> Floats:
+        """``(tiles, models)``: L1 norms after thinning."""
+
+    def count_magnitudes(self, block: Block, counts: Counts) -> None:
+        """Adds to ``counts``: ``(models, UPPER_BINS)``."""
+
+    def count_within(self, block: Block, models: Counts, bins: Counts, counts: Counts) -> None:
+        """Adds to ``counts``: ``(queries, LOWER_BINS)``."""
+
+    def nth_equal(self, block: Block, model: int, bits: int, nth: int) -> tuple[int, int]:
+        """The nth equal element's index in the block, or -1, and how many are still to find."""
+
+    def ranked_chance(self, block: Block, thresholds: Counts) -> npt.NDArray[np.uint8]:
+        """``(models, rows, bytes)`` packed bits; see ``primitives.ranked_chance``."""
+
+    def row_cuts(self, block: Block, ranks: Counts) -> Cuts:
+        """The cuts of the block's rows; see ``primitives.row_cuts``."""

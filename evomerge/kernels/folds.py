@@ -19,6 +19,7 @@ from evomerge.kernels.loops import (
     lane_of,
     load,
 )
+from evomerge.noise import DRAWS
 
 
 @compiled()
@@ -45,6 +46,21 @@ def halve(lanes: NDArray) -> float:
 
 
 @compiled()
+def add_products(left: NDArray, right: NDArray, lane: NDArray) -> None:
+    """Adds ``left * right`` to ``lane``, elementwise, in float64."""
+    for j in range(lane.size):
+        lane[j] += np.float64(left[j]) * np.float64(right[j])
+
+
+@compiled()
+def add_pairs(values: NDArray, total: NDArray, column: int, width: int) -> None:
+    """Adds the products of all pairs of models to ``total``, ``(models, models, columns)``."""
+    for a in range(values.shape[0]):
+        for b in range(a + 1):
+            add_products(values[a], values[b], total[a, b, column : column + width])
+
+
+@compiled()
 def gram(inputs: Inputs, span: int, out: NDArray) -> None:
     """``out`` is ``(spans, models, models)``, float64."""
     models = inputs.addresses.size
@@ -56,11 +72,7 @@ def gram(inputs: Inputs, span: int, out: NDArray) -> None:
         for start in range(begin, end, LANE):
             width = min(LANE, end - start)
             load(inputs, start, width, values)
-            for a in range(models):
-                for b in range(a + 1):
-                    left, right, lane = values[a], values[b], lanes[a, b]
-                    for j in range(width):
-                        lane[j] += np.float64(left[j]) * np.float64(right[j])
+            add_pairs(values, lanes, 0, width)
         for a in range(models):
             for b in range(a + 1):
                 out[begin // span, a, b] = out[begin // span, b, a] = halve(lanes[a, b])
@@ -68,19 +80,23 @@ def gram(inputs: Inputs, span: int, out: NDArray) -> None:
 
 @compiled()
 def column_gram(inputs: Inputs, total: NDArray) -> None:
-    """Adds every row's products to ``total``: ``(models, models, columns)``, float64."""
-    models, columns = inputs.addresses.size, total.shape[2]
-    values = np.empty((models, LANE), np.float32)
+    """Adds every row's products to ``total``, ``(models, models, columns)``: the lower half."""
+    values = np.empty((inputs.addresses.size, LANE), np.float32)
+    columns = total.shape[2]
     for begin in range(0, inputs.size, columns):
         for column in range(0, columns, LANE):
             width = min(LANE, columns - column)
             load(inputs, begin + column, width, values)
-            for a in range(models):
-                for b in range(models):
-                    left, right = values[a], values[b]
-                    lane = total[a, b, column : column + width]
-                    for j in range(width):
-                        lane[j] += np.float64(left[j]) * np.float64(right[j])
+            add_pairs(values, total, column, width)
+
+
+@compiled()
+def add_magnitudes(values: NDArray, lanes: NDArray, width: int) -> None:
+    """Adds the magnitudes of each model to its lane, in float64."""
+    for model in range(values.shape[0]):
+        value, lane = values[model], lanes[model]
+        for j in range(width):
+            lane[j] += np.float64(abs(value[j]))
 
 
 @compiled()
@@ -98,26 +114,40 @@ def magnitude_sums(inputs: Inputs, thin: Thin, span: int, out: NDArray) -> None:
             width = min(LANE, end - start, row_end - start)
             load(inputs, start, width, values)
             apply_thinning(values, thin, start, width)
-            for model in range(models):
-                value, lane = values[model], lanes[model]
-                for j in range(width):
-                    lane[j] += np.float64(abs(value[j]))
+            add_magnitudes(values, lanes, width)
             start += width
         for model in range(models):
             out[begin // span, model] = halve(lanes[model])
 
 
 @compiled()
+def count_upper(value: NDArray, count: NDArray, width: int) -> None:
+    """Counts a lane by the upper half of the magnitudes' bits."""
+    for j in range(width):
+        count[magnitude(value[j]) >> 16] += 1
+
+
+@compiled()
 def count_magnitudes(inputs: Inputs, counts: NDArray) -> None:
-    """Adds to ``counts``, ``(models, upper bins)``, by the upper half of the bits."""
+    """Adds to ``counts``, ``(models, upper bins)``."""
     values = np.empty((inputs.addresses.size, LANE), np.float32)
     for start in range(0, inputs.size, LANE):
         width = min(LANE, inputs.size - start)
         load(inputs, start, width, values)
         for model in range(inputs.addresses.size):
-            value, count = values[model], counts[model]
-            for j in range(width):
-                count[magnitude(value[j]) >> 16] += 1
+            count_upper(values[model], counts[model], width)
+
+
+@compiled()
+def count_lower(value: NDArray, wanted: int, count: NDArray, inside: NDArray) -> None:
+    """Counts what lies in the upper bin ``wanted`` by the lower half of the bits."""
+    found = 0
+    for j in range(value.size):  # without a branch: few elements lie inside
+        bits = magnitude(value[j])
+        inside[found] = bits & 0xFFFF
+        found += 1 if bits >> 16 == wanted else 0
+    for j in range(found):
+        count[inside[j]] += 1
 
 
 @compiled()
@@ -129,14 +159,17 @@ def count_within(inputs: Inputs, models: NDArray, bins: NDArray, counts: NDArray
         width = min(LANE, inputs.size - start)
         load(inputs, start, width, values)
         for query in range(bins.size):
-            value, count, wanted = values[models[query]], counts[query], bins[query]
-            found = 0
-            for j in range(width):  # without a branch: few elements lie inside
-                bits = magnitude(value[j])
-                inside[found] = bits & 0xFFFF
-                found += 1 if bits >> 16 == wanted else 0
-            for j in range(found):
-                count[inside[j]] += 1
+            count_lower(values[models[query], :width], bins[query], counts[query], inside)
+
+
+@compiled()
+def index_of_nth(value: NDArray, wanted: int, nth: int) -> int:
+    """The index of the nth element (from 1) of this magnitude; there are as many."""
+    for j in range(value.size):
+        nth -= 1 if magnitude(value[j]) == wanted else 0
+        if nth == 0:
+            return j
+    return -1
 
 
 @compiled()
@@ -147,15 +180,12 @@ def nth_equal(inputs: Inputs, model: int, bits: int, nth: int) -> tuple[int, int
     for start in range(0, inputs.size, LANE):
         width = min(LANE, inputs.size - start)
         load(inputs, start, width, values)
-        value = values[model]
+        value = values[model, :width]
         found = 0
         for j in range(width):
             found += 1 if magnitude(value[j]) == wanted else 0
         if found >= nth:
-            for j in range(width):
-                nth -= 1 if magnitude(value[j]) == wanted else 0
-                if nth == 0:
-                    return start + j, 0
+            return start + index_of_nth(value, wanted, nth), 0
         nth -= found
     return -1, nth
 
@@ -194,7 +224,7 @@ def mark_drawn(
         for rank in range(columns):
             limits[np.uint32(key[rank])] = thresholds[rank]
         low, high = np.uint32(index & 0xFFFFFFFF), np.uint32(index >> 32)
-        wrap = min(columns, 0x100000000 - (index & 0xFFFFFFFF))
+        wrap = min(columns, DRAWS - (index & 0xFFFFFFFF))
         for j in range(wrap):
             flags[j] = draw(offset_word(low, j), high, noise[0], noise[1]) < limits[j]
         high = np.uint32(high + np.uint32(1))

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from evomerge.dtypes import BFLOAT16
 from evomerge.kernels import folds, loops
-from evomerge.kernels.block import Block, Counts, Floats, NDArray
-from evomerge.kernels.primitives import Election, Shares
+from evomerge.kernels.block import Block, Counts, NDArray
+from evomerge.kernels.sums import Election, Floats, Shares
 from evomerge.kernels.thinning import (
     EVERY_POSITION,
     NOTHING_ABOVE,
@@ -22,6 +22,9 @@ from evomerge.kernels.thinning import (
     Window,
 )
 from evomerge.noise import DRAWS
+
+# The bits of infinity as float32: those of NaN lie above.
+INFINITY = 0x7F800000
 
 _NO_CUTS: NDArray = np.zeros((2, 0, 0), np.int64)
 _NO_THRESHOLDS: NDArray = np.zeros(0, np.int64)
@@ -60,7 +63,7 @@ def all_finite(block: Block) -> list[bool]:
     """See ``Engine.all_finite``."""
     arrays = [*block.inputs, *([] if block.base is None else [block.base])]
     return [
-        folds.largest(np.uint64(_address(array)), _like(array), array.size) < 0x7F800000
+        folds.largest(np.uint64(_address(array)), _like(array), array.size) < INFINITY
         for array in map(np.asarray, arrays)
     ]
 

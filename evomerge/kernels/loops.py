@@ -15,6 +15,8 @@ from numba import carray, njit
 
 from evomerge.kernels.block import NDArray
 from evomerge.kernels.lanes import draw, magnitude, narrow, offset_word, pointer, widen
+from evomerge.kernels.thinning import NOTHING_ABOVE
+from evomerge.noise import DRAWS
 
 compiled = partial(njit, nogil=True, cache=True)
 
@@ -114,8 +116,8 @@ def thin_window(value: NDArray, thin: Thin, model: int, group: int, position: in
     if low > 0:
         split = min(max(thin.positions[0, model, group] - position, 0), value.size)
         keep_from(value[:split], np.int32(low))
-        keep_from(value[split:], np.int32(min(low, 0x7FFFFFFE) + 1))
-    if high < 0x7FFFFFFF:
+        keep_from(value[split:], np.int32(min(low, NOTHING_ABOVE - 1) + 1))
+    if high < NOTHING_ABOVE:
         split = min(max(thin.positions[1, model, group] - position, 0), value.size)
         keep_below(value[:split], np.int32(high))
         keep_below(value[split:], np.int32(high + 1))
@@ -125,12 +127,12 @@ def thin_window(value: NDArray, thin: Thin, model: int, group: int, position: in
 def thin_chance(value: NDArray, thin: Thin, model: int, index: int) -> None:
     """Keeps where the draw at flat ``index`` is below the model's threshold."""
     threshold = thin.thresholds[model]
-    if threshold >= 0x100000000:
+    if threshold >= DRAWS:
         return
     limit = np.uint32(threshold)
     low, high = np.uint32(index & 0xFFFFFFFF), np.uint32(index >> 32)
     first, second = thin.keys[model, 0], thin.keys[model, 1]
-    wrap = min(value.size, 0x100000000 - (index & 0xFFFFFFFF))
+    wrap = min(value.size, DRAWS - (index & 0xFFFFFFFF))
     for j in range(wrap):
         kept = draw(offset_word(low, j), high, first, second) < limit
         value[j] = value[j] if kept else np.float32(0)
@@ -162,6 +164,35 @@ def apply_thinning(values: NDArray, thin: Thin, start: int, width: int) -> None:
 
 
 @compiled()
+def add_scaled(value: NDArray, factor: np.float32, width: int, total: NDArray) -> None:
+    """Adds ``factor * value`` to ``total``, and leaves the product in ``value``."""
+    for j in range(width):
+        value[j] *= factor
+        total[j] += value[j]
+
+
+@compiled()
+def add_share(value: NDArray, share: np.float32, width: int, total: NDArray) -> None:
+    """Adds ``share * value`` to ``total``."""
+    for j in range(width):
+        total[j] += share * value[j]
+
+
+@compiled()
+def scale(total: NDArray, factor: np.float32) -> None:
+    """Multiplies in place."""
+    for j in range(total.size):
+        total[j] *= factor
+
+
+@compiled()
+def add_product(value: NDArray, factors: NDArray, total: NDArray) -> None:
+    """Adds ``factors * value`` to ``total``, elementwise."""
+    for j in range(factors.size):
+        total[j] += factors[j] * value[j]
+
+
+@compiled()
 def weighted_sum(inputs: Inputs, shares: NDArray, span: int, out: NDArray) -> None:
     """``shares`` is ``(models, spans)``: one factor for each run of ``span`` elements."""
     total = np.empty(LANE, np.float32)
@@ -173,9 +204,7 @@ def weighted_sum(inputs: Inputs, shares: NDArray, span: int, out: NDArray) -> No
             load(inputs, start, width, values)
             total[:width] = NOTHING
             for model in range(inputs.addresses.size):
-                value, share = values[model], shares[model, begin // span]
-                for j in range(width):
-                    total[j] += share * value[j]
+                add_share(values[model], shares[model, begin // span], width, total)
             store(inputs, start, width, total, out)
 
 
@@ -191,9 +220,7 @@ def weighted_columns(inputs: Inputs, shares: NDArray, out: NDArray) -> None:
             load(inputs, begin + column, width, values)
             total[:width] = NOTHING
             for model in range(inputs.addresses.size):
-                value, share = values[model], shares[model, column : column + width]
-                for j in range(width):
-                    total[j] += share[j] * value[j]
+                add_product(values[model], shares[model, column : column + width], total)
             store(inputs, begin + column, width, total, out)
 
 
@@ -232,12 +259,8 @@ def elected_sum(inputs: Inputs, thin: Thin, vote: Vote, out: NDArray) -> None:
             apply_thinning(values, thin, start, width)
             total[:width] = NOTHING
             for model in range(models):
-                value, factor = values[model], vote.factors[model]
-                for j in range(width):
-                    value[j] *= factor
-                    total[j] += value[j]
+                add_scaled(values[model], vote.factors[model], width, total)
             if vote.elect:
                 elect(values, width, vote, total, divisor)
-            for j in range(width):
-                total[j] *= vote.scale
+            scale(total[:width], vote.scale)
             store(inputs, start, width, total, out)

@@ -1,4 +1,4 @@
-"""What merge methods are made of. Each primitive takes a block; folds run over all blocks of a tensor.
+"""What merge methods are made of. Sums take a block; folds run over all blocks of a tensor.
 
 Every function works on the *inputs* of a block: the models as they are, or, when the block has a
 base, their task vectors (model minus base). Differences are taken in float32 (float64 where the
@@ -8,12 +8,12 @@ tensors are float64), sums of products and magnitudes in float64, and results ar
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evomerge.kernels.block import Block, Counts, Floats, NDArray
+from evomerge.kernels.block import Block, Counts, NDArray
+from evomerge.kernels.sums import Election, Floats, Shares
 from evomerge.kernels.thinning import Cuts, Kept, Thinning
 
 if TYPE_CHECKING:
@@ -23,41 +23,6 @@ if TYPE_CHECKING:
 # sign, and then by the lower half within one bin of the upper.
 UPPER_BINS = 1 << 15
 LOWER_BINS = 1 << 16
-
-
-@dataclass(frozen=True)
-class Shares:
-    """How much of each input a weighted sum takes.
-
-    Attributes:
-        values: ``(models,)``, or ``(models, rows)``, or ``(models, columns)`` with the columns of
-            ``column_gram``.
-        per: what one value holds for.
-    """
-
-    values: Floats
-    per: Literal["tensor", "row", "column"] = "tensor"
-
-
-@dataclass(frozen=True)
-class Election:
-    """How thinned task vectors become one.
-
-    Attributes:
-        thinning: which elements survive; None keeps all.
-        factors: ``(models,)``, what a surviving element is multiplied with: weight times rescale.
-        weights: ``(models,)``, what a model contributes to the divisor where it agrees.
-        elect: keep at each element only the models that agree with the sign of the sum.
-        normalize: divide by the agreeing weights (only with ``elect``).
-        scale: a last factor on the merged task vector: lambda.
-    """
-
-    thinning: Thinning
-    factors: Floats
-    weights: Floats
-    elect: bool
-    normalize: bool
-    scale: float
 
 
 def weighted_sum(block: Block, shares: Shares) -> NDArray | Tensor:
@@ -94,7 +59,8 @@ def column_gram(blocks: Iterable[Block], columns: int) -> Floats:
             models = len(block.inputs)
             total = np.zeros((models, models, columns))
         block.engine.column_gram(block, total)
-    return np.ascontiguousarray(np.moveaxis(total, 2, 0))
+    lower = np.moveaxis(total, 2, 0)
+    return lower + np.tril(lower, -1).swapaxes(1, 2)
 
 
 def magnitude_sums(blocks: Iterable[Block], thinning: Thinning = None) -> Floats:
@@ -123,7 +89,7 @@ def count_within(blocks: Iterable[Block], models: Counts, bins: Counts) -> Count
 
 
 def nth_equal(blocks: Iterable[Block], model: int, bits: int, nth: int) -> int:
-    """The flat position of the ``nth`` element (from 1) of this magnitude, or -1 if there are fewer.
+    """The flat position of the ``nth`` element (from 1) of this magnitude; -1 if there are fewer.
 
     Positions count through the pool when several tensors form one vector.
     """

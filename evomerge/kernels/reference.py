@@ -13,8 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from evomerge.kernels.block import Block, Counts, Floats
-from evomerge.kernels.primitives import LOWER_BINS, UPPER_BINS, Election, Shares
+from evomerge.kernels.block import Block, Counts
+from evomerge.kernels.primitives import LOWER_BINS, UPPER_BINS
+from evomerge.kernels.sums import Election, Floats, Shares
 from evomerge.kernels.thinning import (
     EVERY_POSITION,
     NOTHING_ABOVE,
@@ -79,7 +80,8 @@ def column_gram(block: Block, total: Floats) -> None:
     stacked = torch.stack([d.reshape(-1, columns) for d in _deltas(block)]).double()
     # Tile by tile, whose borders do not depend on the block's.
     for part in torch.split(stacked, max(1, block.where.tile // columns), dim=1):
-        total += torch.einsum("arc,brc->abc", part, part).cpu().numpy()
+        products = torch.einsum("arc,brc->abc", part, part).cpu().numpy()
+        total += np.tri(len(products))[:, :, None] * products
 
 
 def magnitude_sums(block: Block, thinning: Thinning) -> Floats:

@@ -15,8 +15,7 @@ from evomerge.checkpoint.source import Source
 from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.dtypes import BFLOAT16, FLOAT32, FLOAT64, DType, promote
 from evomerge.errors import MergeError
-from evomerge.kernels.block import TILE, Block, NDArray, Where
-from evomerge.kernels.engine import Engine
+from evomerge.kernels.block import TILE, Block, Engine, NDArray, Where
 from evomerge.noise import Key
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from evomerge.checkpoint.card import write_card
@@ -10,8 +11,9 @@ from evomerge.checkpoint.chat_template import chat_template, write_chat_template
 from evomerge.checkpoint.config import merged_config
 from evomerge.checkpoint.tokenizer_files import copy_generation_config, copy_tokenizer
 from evomerge.checkpoint.writer import FolderWriter
+from evomerge.errors import OutputError
 from evomerge.merging.plan import Plan
-from evomerge.merging.stream import Options, Progress, run
+from evomerge.merging.stream import Options, Progress, check_device, run
 
 DEFAULT_SHARD_BYTES = 5 * 10**9
 
@@ -42,17 +44,51 @@ def write_merge(
 
     Raises:
         OutputError: the folder cannot be written.
+        RecipeError: there is no such chat template.
         MergeError: a model holds NaN, or models disagree in a buffer.
     """
-    infos = [tensor.info for tensor in plan.tensors]
-    template = _chat_template(plan)
-    with FolderWriter(out, infos, shard_bytes=shard_bytes, force=force) as writer:
+    writer, config, template = _begun(plan, out, shard_bytes=shard_bytes, force=force)
+    with writer:
         run(plan, lambda info, at, block: writer.write(info.name, at, block), options, progress)
-        _write_documents(plan, writer.folder)
+        _write_documents(plan, config, writer.folder)
         if template is not None:
             write_chat_template(writer.folder, template)
         write_card(writer.folder, plan.recipe, name=writer.out.name, text=plan.recipe.write())
         writer.commit()
+
+
+def check_merge(
+    plan: Plan,
+    out: Path,
+    *,
+    shard_bytes: int = DEFAULT_SHARD_BYTES,
+    force: bool = False,
+    options: Options | None = None,
+) -> None:
+    """Refuses what `write_merge` refuses without having read any weights. Writes nothing.
+
+    Raises:
+        OutputError: the folder cannot be written.
+        RecipeError: there is no such chat template.
+        MergeError: there is no such device, or no config that describes the output.
+    """
+    _begun(plan, out, shard_bytes=shard_bytes, force=force)
+    check_device((options or Options()).device)
+
+
+def _begun(
+    plan: Plan, out: Path, *, shard_bytes: int, force: bool
+) -> tuple[FolderWriter, dict[str, object], str | None]:
+    """What is known before any weight is read: where all goes, config.json, chat template."""
+    for model in plan.models.by_reference.values():
+        folder = model.source.folder.resolve()
+        if force and folder.is_relative_to(out.resolve()):
+            raise OutputError(
+                f"{out}: would replace {model.source.label}, which is being merged; choose another"
+            )
+    infos = [tensor.info for tensor in plan.tensors]
+    writer = FolderWriter(out, infos, shard_bytes=shard_bytes, force=force)
+    return writer, _config(plan), _chat_template(plan)
 
 
 def _chat_template(plan: Plan) -> str | None:
@@ -62,10 +98,10 @@ def _chat_template(plan: Plan) -> str | None:
     return chat_template(plan.recipe.chat_template, folders)
 
 
-def _write_documents(plan: Plan, folder: Path) -> None:
+def _write_documents(plan: Plan, config: Mapping[str, object], folder: Path) -> None:
     models = plan.models
-    config = json.dumps(_config(plan), indent=2, ensure_ascii=False)
-    (folder / "config.json").write_text(config + "\n", encoding="utf-8")
+    text = json.dumps(config, indent=2, ensure_ascii=False)
+    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
     if models.vocabulary is None:
         copy_generation_config(models.donor.source.folder, folder)
         copy_tokenizer(models.donor.source.folder, folder)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from evomerge.checkpoint.source import Source, open_source
 from evomerge.checkpoint.vocabulary import Vocabulary, build_vocabulary, check_same_vocabulary
 from evomerge.checkpoint.with_vocabulary import WithVocabulary
-from evomerge.errors import MergeError
+from evomerge.errors import CheckpointError, MergeError
 from evomerge.families import Family, architecture_of, family_of, layers_in
 from evomerge.recipe import ModelReference, Recipe
 
@@ -88,7 +88,7 @@ def with_sources(recipe: Recipe, sources: Mapping[ModelReference, Source]) -> Mo
         check_same_vocabulary(list(sources.values()), family)
     read = sources if vocabulary is None else vocabulary.sources
     models = {
-        reference: _model(index, source, family)
+        reference: as_model(index, source, family)
         for index, (reference, source) in enumerate(read.items())
     }
     donor = recipe.base_model or recipe.references()[0]
@@ -96,13 +96,21 @@ def with_sources(recipe: Recipe, sources: Mapping[ModelReference, Source]) -> Mo
 
 
 def _check_architectures(sources: Sequence[Source]) -> None:
-    kinds = {source.label: architecture_of(source.config, source.label) for source in sources}
-    if len(set(kinds.values())) > 1:
-        listed = ", ".join(f"{label} is {kind}" for label, kind in kinds.items())
-        raise MergeError(f"different architectures: {listed}; models must share one to be merged")
+    kinds = [architecture_of(source.config, source.label) for source in sources]
+    for source, kind in zip(sources, kinds, strict=True):
+        if kind != kinds[0]:
+            raise MergeError(
+                f"{source.label}: is a {kind}, but {sources[0].label} is a {kinds[0]}; "
+                "models must share an architecture to be merged"
+            )
 
 
-def _model(index: int, source: Source, family: Family) -> Model:
+def as_model(index: int, source: Source, family: Family) -> Model:
+    """What a merge needs to know of one model.
+
+    Raises:
+        CheckpointError: its config.json does not describe its tensors.
+    """
     names = source.names()
     embedding = next((name for name in names if family.is_embedding(name)), None)
     # In a new vocabulary a tied model serves a head of its own, where another model has one.
@@ -111,6 +119,13 @@ def _model(index: int, source: Source, family: Family) -> Model:
     head = family.head if family.head in names and not tied else None
     layered = next((name for name in names if family.layer_of(name) is not None), "")
     root = layered.removesuffix(family.bare(layered))
-    return Model(
-        index, source, layers_in(source.config, family, source.label), head, embedding, root
-    )
+    layers = layers_in(source.config, family, source.label)
+    # More layers than the config says are no fault: some models end in one that looks further
+    # ahead, which transformers leaves out.
+    missing = set(range(layers)) - {family.layer_of(name) for name in names}
+    if missing:
+        raise CheckpointError(
+            f"{source.label}: config.json says '{family.layer_count}': {layers}, but there are "
+            f"no tensors of layer {min(missing)}; download the model again"
+        )
+    return Model(index, source, layers, head, embedding, root)

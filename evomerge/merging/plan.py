@@ -103,7 +103,7 @@ class _Planner:
     models: Models
 
     def tensor(self, place: Place) -> TensorPlan | None:
-        """The plan for one output tensor; None when too few models have it, and may leave it out."""
+        """The plan for one output tensor; None when it is left out, as too few models have it."""
         present = [(ref, own, name) for ref, own, name in place.found if name is not None]
         if len(present) < len(place.found):
             self._check_missing(place)

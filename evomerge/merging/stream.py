@@ -15,8 +15,8 @@ import numpy as np
 from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.dtypes import BFLOAT16, FLOAT32, FLOAT64, DType
 from evomerge.errors import MergeError
-from evomerge.kernels.block import Block, NDArray
-from evomerge.kernels.engine import Engine, fused_engine, reference_engine
+from evomerge.kernels.block import Block, Engine, NDArray
+from evomerge.kernels.engine import fused_engine, reference_engine
 from evomerge.merging.blocks import Reading, TensorBlocks
 from evomerge.merging.plan import Plan, TensorPlan
 from evomerge.noise import noise_key
@@ -57,8 +57,7 @@ class Merger:
         fused = fused_engine() if options.device == "cpu" and options.kernels else None
         self._fused = fused
         self._device = options.device if fused is None else None
-        if options.device != "cpu":
-            _check_device(options.device)
+        check_device(options.device)
         self._pools: dict[tuple[int, ...], tuple[object, Mapping[str, int]]] = {}
 
     @property
@@ -159,7 +158,7 @@ def stream(plan: Plan, options: Options | None = None) -> Iterator[tuple[str, Te
     def make(tensor: TensorPlan) -> Tensor:
         whole = np.empty(tensor.info.size, tensor.info.dtype)
 
-        def keep(info: TensorInfo, offset: int, block: NDArray) -> None:
+        def keep(_: TensorInfo, offset: int, block: NDArray) -> None:
             whole[offset : offset + block.size] = block.reshape(-1)
 
         merger.merge(tensor, keep)
@@ -218,7 +217,14 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Refuses a device that is not there.
+
+    Raises:
+        MergeError: torch cannot use it.
+    """
+    if device == "cpu":
+        return
     import torch
 
     with suppress(RuntimeError, AssertionError):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 
-from evomerge.kernels.block import Block, Floats, NDArray
+from evomerge.kernels.block import Block, NDArray
+from evomerge.kernels.sums import Floats
 from evomerge.registry import Registry
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ Base = Literal["input", "first", "optional", "required"]
 # What happens to a tensor that only some of the models have:
 #   merge       the models that have it are merged, if there are enough and the base is among them
 #   lone        as merge, but a single model's tensor passes through
-#   base_alone  as merge, but the base's own passes through, and it is left out where too few have it
+#   base_alone  as merge, but the base's own passes through, and what too few have is left out
 Partial = Literal["merge", "lone", "base_alone"]
 
 

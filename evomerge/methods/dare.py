@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evomerge.kernels.block import Floats
+from evomerge.kernels.sums import Floats
 from evomerge.kernels.thinning import Chance, Thinning
 from evomerge.methods.base import Blocks, Param, Parameters
 from evomerge.methods.sparsified import Sparsified

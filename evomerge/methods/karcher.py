@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evomerge.errors import MergeError
-from evomerge.kernels.block import Block, Floats, NDArray
-from evomerge.kernels.primitives import Shares, gram, weighted_sum
+from evomerge.kernels.block import Block, NDArray
+from evomerge.kernels.primitives import gram, weighted_sum
+from evomerge.kernels.sums import Floats, Shares
 from evomerge.methods.base import Blocks, Param, Parameters, merge_method, sum_to_zero, weight
 from evomerge.methods.sphere import exp_map, log_map, norm, norms
 

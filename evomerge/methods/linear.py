@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from evomerge.errors import MergeError
 from evomerge.kernels.block import Block, NDArray
-from evomerge.kernels.primitives import Shares, weighted_sum
+from evomerge.kernels.primitives import weighted_sum
+from evomerge.kernels.sums import Shares
 from evomerge.methods.base import Blocks, Param, Parameters, merge_method, sum_to_zero, weight
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evomerge.kernels.block import Block, Floats, NDArray
-from evomerge.kernels.primitives import Shares, gram, row_gram, weighted_sum
+from evomerge.kernels.block import Block, NDArray
+from evomerge.kernels.primitives import gram, row_gram, weighted_sum
+from evomerge.kernels.sums import Floats, Shares
 from evomerge.methods.base import Blocks, Param, Parameters, merge_method
 from evomerge.methods.sphere import norms
 
@@ -42,7 +43,7 @@ class ModelStock:
         return blocks
 
     def settle(self, survey: Blocks, blocks: Blocks, parameters: Parameters) -> Shares:
-        """``t / N`` of each task vector, ``t = N c / (1 + (N - 1) c)``, c the mean cosine  (Eq. 5)."""
+        """``t / N`` of each, ``t = N c / (1 + (N - 1) c)``, with c the mean cosine [1]."""
         by_row = parameters.flag("filter_wise")
         inner = row_gram(blocks) if by_row else gram(blocks)
         models = inner.shape[-1]

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+from math import cos
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evomerge.errors import MergeError
-from evomerge.kernels.block import Block, Floats, NDArray
-from evomerge.kernels.primitives import Shares, gram, weighted_sum
+from evomerge.kernels.block import Block, NDArray
+from evomerge.kernels.primitives import gram, weighted_sum
+from evomerge.kernels.sums import Floats, Shares
 from evomerge.methods.base import Blocks, Param, Parameters, merge_method, sum_to_zero, weight
 from evomerge.methods.sphere import exp_map, log_map, norm, norms
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NORMALIZE = Param("normalize_weights", True, "divide the weights by their sum")
-EPS = Param("eps", 1e-8, "shorter vectors count as having this length")
+EPS = Param("eps", 1e-8, "added to lengths; a shorter mean direction gives way to a plain mean")
 MAP = Param(
     "map",
     "mergekit",
@@ -56,12 +58,18 @@ class MultiSlerp:
             weights = weights / weights.sum()
         lengths = norms(inner)
         eps = parameters.number("eps")
-        centre = weights / np.maximum(lengths, eps)
-        centre = centre / max(float(norm(inner, centre)), eps)
+        directions = np.diag(1.0 / (lengths + eps))
+        centre = weights @ directions
+        length = float(norm(inner, centre))
+        if length < eps:
+            return Shares(weights)
+        centre = centre / length
         if parameters.word("map") == "log":
-            directions = np.diag(1.0 / np.maximum(lengths, eps))
             tangent = weights @ log_map(inner, centre, directions, eps)
             centre = exp_map(inner, centre, tangent)
+        else:
+            # mergekit's tangent is zero, but it takes a step of length eps along it.
+            centre = cos(eps) * centre
         return Shares(float(weights @ lengths) * centre)
 
     def combine(self, block: Block, shares: Shares) -> NDArray | Tensor:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from evomerge.kernels.block import Block, Floats, NDArray
-from evomerge.kernels.primitives import Shares, column_gram, gram, row_gram, weighted_sum
+from evomerge.kernels.block import Block, NDArray
+from evomerge.kernels.primitives import column_gram, gram, row_gram, weighted_sum
+from evomerge.kernels.sums import Floats, Shares
 from evomerge.methods.base import Blocks, Param, Parameters, merge_method, weight
 from evomerge.methods.sphere import along_arc, norms
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 MIN_WEIGHT = 1e-6
 # Below this squared sine the arc is a straight line.
 MIN_SQUARED_SINE = 1e-16
-MIN_NORM = 1e-8
+# Shorter vectors count as having this length, as in mergekit: their direction fades.
+MIN_NORM = 1e-7
 
 FLATTEN = Param("nuslerp_flatten", True, "each tensor is one vector; false: many")
 ROW_WISE = Param("nuslerp_row_wise", False, "of many vectors: along the first axis, not the last")
@@ -49,8 +51,7 @@ class NuSlerp:
         t = 0.5 if abs(total) < MIN_WEIGHT else second / total
         per = _vectors(parameters, blocks)
         inner = _inner_products(blocks, per)
-        lengths = norms(inner)
-        lengths = np.where(lengths > MIN_NORM, lengths, 1.0)
+        lengths = np.maximum(norms(inner), MIN_NORM)
         cosine = np.clip(inner[..., 0, 1] / lengths.prod(axis=-1), -1.0, 1.0)
         ends = along_arc(cosine, t, 1.0 - cosine**2 <= MIN_SQUARED_SINE)
         return Shares(np.stack(ends), per)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evomerge.kernels.block import Block, NDArray
-from evomerge.kernels.primitives import Shares, weighted_sum
+from evomerge.kernels.primitives import weighted_sum
+from evomerge.kernels.sums import Shares
 from evomerge.methods.base import Blocks, Param, Parameters, merge_method
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evomerge.kernels.block import Block, Floats, NDArray
-from evomerge.kernels.primitives import Shares, gram, weighted_sum
+from evomerge.kernels.block import Block, NDArray
+from evomerge.kernels.primitives import gram, weighted_sum
+from evomerge.kernels.sums import Floats, Shares
 from evomerge.methods.base import Blocks, Param, Parameters, merge_method
 from evomerge.methods.sphere import along_arc, norms
 
@@ -40,7 +41,7 @@ class Slerp:
         return gram(blocks)
 
     def settle(self, inner: Floats, blocks: Blocks, parameters: Parameters) -> Shares:
-        """``sin((1-t) a) / sin(a)`` and ``sin(t a) / sin(a)``, with ``a`` the angle between them."""
+        """``sin((1-t) a) / sin(a)`` and ``sin(t a) / sin(a)``; ``a`` is the angle between them."""
         lengths = norms(inner)
         lengths = np.where(lengths > MIN_NORM, lengths, 1.0)
         cosine = np.clip(inner[0, 1] / lengths.prod(), -1.0, 1.0)

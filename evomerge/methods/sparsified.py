@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from evomerge.kernels.block import Block, Floats, NDArray
-from evomerge.kernels.primitives import Election, elected_sum
+from evomerge.kernels.block import Block, NDArray
+from evomerge.kernels.primitives import elected_sum
+from evomerge.kernels.sums import Election, Floats
 from evomerge.kernels.thinning import Thinning
 from evomerge.methods.base import Blocks, Param, Parameters
 from evomerge.methods.sparsify import Magnitudes, l1_factors

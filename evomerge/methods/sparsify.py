@@ -7,7 +7,7 @@ from threading import Lock
 
 import numpy as np
 
-from evomerge.kernels.block import Counts, Floats
+from evomerge.kernels.block import Counts
 from evomerge.kernels.primitives import (
     count_magnitudes,
     count_within,
@@ -15,6 +15,7 @@ from evomerge.kernels.primitives import (
     nth_equal,
     row_cuts,
 )
+from evomerge.kernels.sums import Floats
 from evomerge.kernels.thinning import (
     EVERY_POSITION,
     NO_POSITION,
@@ -91,7 +92,7 @@ class Magnitudes:
         return found
 
     def _locate(self, models: Counts, ranks: Counts) -> tuple[Counts, Counts, Counts]:
-        """Each rank's magnitude bits, its place among the elements of that magnitude, their number."""
+        """Each rank's magnitude bits, its place among those of that magnitude, and their number."""
         if self._counts is None:
             self._counts = count_magnitudes(self._blocks)
         upper, left, _ = _descend(self._counts[models], ranks)
@@ -165,7 +166,7 @@ def middle_by_row(blocks: Blocks, densities: Floats, gammas: Floats) -> Thinning
 
 
 def rank_probabilities(densities: Floats, epsilons: Floats, columns: int) -> Floats:
-    """``(models, columns)``: the chance to survive by ascending rank in a row of ``columns`` (DELLA).
+    """``(models, columns)``: the chance to survive by ascending rank in a row (DELLA).
 
     From ``density - epsilon`` for the smallest to ``density + epsilon`` for the largest.
     """

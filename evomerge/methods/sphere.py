@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evomerge.kernels.block import Floats
+from evomerge.kernels.sums import Floats
 
 
 def inner(gram: Floats, left: Floats, right: Floats) -> Floats:
@@ -47,7 +47,7 @@ def along_arc(cosine: Floats, t: float, straight: Floats) -> tuple[Floats, Float
 
 
 def log_map(gram: Floats, centre: Floats, directions: Floats, tolerance: float) -> Floats:
-    """``(points, models)``: the tangents at ``centre`` that lead to ``directions``, all unit vectors.
+    """``(points, models)``: tangents at ``centre`` that lead to ``directions``; all unit vectors.
 
     Args:
         gram: ``(models, models)``.

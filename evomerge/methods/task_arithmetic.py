@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evomerge.kernels.block import Block, NDArray
-from evomerge.kernels.primitives import Shares, weighted_sum
+from evomerge.kernels.primitives import weighted_sum
+from evomerge.kernels.sums import Shares
 from evomerge.methods.base import Blocks, Param, Parameters, merge_method, weight
 from evomerge.methods.sparsified import LAMBDA, NO_MASK, divisor, normalize
 from evomerge.methods.sparsify import DENSITY
@@ -27,7 +28,7 @@ UNUSED = [DENSITY, Param("rescale", False, "no effect here")]
     params=[weight(), normalize(False), LAMBDA, *UNUSED, NO_MASK],
 )
 class TaskArithmetic:
-    """The base plus lambda times the weighted sum of the task vectors [1]; weights may be negative."""
+    """The base plus lambda times the weighted sum of task vectors [1]; weights may be negative."""
 
     def survey(self, blocks: Blocks) -> None:
         """Nothing to know."""

@@ -26,7 +26,7 @@ TRIM = Param(
     params=[weight(), DENSITY, normalize(True), RESCALE, LAMBDA, TRIM, NO_MASK],
 )
 class Ties(Sparsified):
-    """Keeps the largest changes of each model, then at each element those that agree in sign [1]."""
+    """Keeps each model's largest changes, then at each element those that agree in sign [1]."""
 
     elect = True
 
