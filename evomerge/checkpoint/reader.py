@@ -59,7 +59,8 @@ class Checkpoint:
         Args:
             name: the tensor.
             rows: along axis 0: a slice, or an index array ``(n,)`` with entries in
-                [0, rows of the tensor) in any order; all if None.
+                [0, rows of the tensor) in any order; all if None. A tensor of more than two axes
+                counts as a matrix: its rows are those of its last axis.
             out: a contiguous array of exactly the resulting shape and element type, to be filled
                 and returned; a new one if None.
 

@@ -48,6 +48,7 @@ class Source(Protocol):
         Args:
             name: the tensor.
             rows: along axis 0: a slice, or an index array ``(n,)`` in any order; all if None.
+                A tensor of more than two axes counts as a matrix of its last axis' rows.
             out: a contiguous array of the resulting shape, which may be used for the result.
 
         Returns:

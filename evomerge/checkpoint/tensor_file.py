@@ -114,15 +114,15 @@ def _select(rows: Rows, info: TensorInfo) -> tuple[tuple[int, ...], Iterator[tup
     if not info.shape:
         raise ValueError(f"{info.name} is a scalar and has no rows")
     if isinstance(rows, slice):
-        chosen = range(*rows.indices(info.shape[0]))
+        chosen = range(*rows.indices(info.grid[0]))
         if chosen.step == 1:
-            return (len(chosen), *info.shape[1:]), iter([(chosen.start, len(chosen))])
+            return (len(chosen), *info.grid[1:]), iter([(chosen.start, len(chosen))])
         rows = np.array(chosen, np.int64)
     if rows.ndim != 1 or rows.dtype.kind not in "iu":
         raise ValueError(f"{info.name}: rows are a slice or a 1-d array of integers")
-    if rows.size and not 0 <= rows.min() <= rows.max() < info.shape[0]:
-        raise IndexError(f"{info.name} has rows 0 to {info.shape[0] - 1}; asked for others")
-    return (len(rows), *info.shape[1:]), _runs(rows)
+    if rows.size and not 0 <= rows.min() <= rows.max() < info.grid[0]:
+        raise IndexError(f"{info.name} has rows 0 to {info.grid[0] - 1}; asked for others")
+    return (len(rows), *info.grid[1:]), _runs(rows)
 
 
 def _runs(rows: np.ndarray) -> Iterator[tuple[int, int]]:

@@ -22,6 +22,12 @@ class TensorInfo:
         return prod(self.shape)
 
     @property
+    def grid(self) -> tuple[int, ...]:
+        """The shape by which rows are counted: ``(rows, columns)`` for more than two axes."""
+        *leading, _ = self.shape or (1,)
+        return (prod(leading), self.shape[-1]) if len(leading) > 1 else self.shape
+
+    @property
     def nbytes(self) -> int:
         """The bytes it takes in a file."""
         return self.size * self.dtype.itemsize

@@ -1,1 +1,1 @@
-"""The command line: one file a verb, and ``main``, which imports only the verb that is asked for."""
+"""The command line: one file a verb, and ``main``, which imports only the verb asked for."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from signal import SIG_IGN, SIGINT, SIGTERM, getsignal, signal
+from threading import Event
 
 import typer
 
@@ -28,6 +29,7 @@ VERBS = {
 }
 
 UNREAD, USER_ERROR, INTERRUPTED = 1, 2, 130
+INTERRUPTION = "interrupted; nothing half-written is left behind"
 
 # What typer raises when words make no command: a parent of its public BadParameter.
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
@@ -39,17 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     warnings.showwarning = _warn
     # Deprecations are for developers, who see them in the tests.
     warnings.simplefilter("ignore", DeprecationWarning)
-    try:
-        with _interruptible():
+    with _interruptible() as interrupted:
+        try:
             code = _run(words)
             sys.stdout.flush()
-    except EvomergeError as error:
-        code = _complain(str(error), USER_ERROR)
-    except KeyboardInterrupt:
-        code = _complain("interrupted; nothing half-written is left behind", INTERRUPTED)
-    except BrokenPipeError:  # whoever read the results has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = UNREAD
+        except BaseException as error:  # what is interrupted may fail in any way
+            code = INTERRUPTED if interrupted.is_set() else _explain(error)
+    if interrupted.is_set():
+        code = _complain(INTERRUPTION, INTERRUPTED)
     sys.exit(code)
 
 
@@ -67,7 +66,8 @@ def overview() -> str:
 
 def command(verb: str) -> Callable[..., int | None]:
     """The verb as a typer command, called with its arguments, ``prog_name`` and so on."""
-    function = getattr(import_module(f"evomerge.cli.{verb}"), verb)
+    with _answering(_quit):
+        function = getattr(import_module(f"evomerge.cli.{verb}"), verb)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(verb)(function)
     return typer.main.get_command(app)
@@ -91,20 +91,54 @@ def _run(words: Sequence[str]) -> int:
         return _complain(f"{name}: {found}; see '{name} --help'", USER_ERROR)
 
 
+def _explain(error: BaseException) -> int:
+    """The exit code for an error of the user's; raises any other again."""
+    if isinstance(error, EvomergeError):
+        return _complain(str(error), USER_ERROR)
+    if isinstance(error, BrokenPipeError):  # whoever reads the results has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
+    raise error
+
+
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible() -> Iterator[Event]:
     """Both ways to ask a program to stop raise KeyboardInterrupt, so that it cleans up.
 
-    Once: what comes while it cleans up is ignored. What the caller has chosen to ignore stays so.
+    Sets the event that it yields: not every library lets a KeyboardInterrupt through.
+    """
+    interrupted = Event()
+
+    def interrupt() -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    with _answering(interrupt):
+        yield interrupted
+
+
+def _quit() -> None:
+    """Ends the program at once, while there is nothing yet to clean up.
+
+    Native code that is interrupted while it loads answers with a traceback of its own.
+    """
+    os._exit(_complain(INTERRUPTION, INTERRUPTED))
+
+
+@contextmanager
+def _answering(answer: Callable[[], None]) -> Iterator[None]:
+    """What SIGINT and SIGTERM do: the first one of them, so that nothing interrupts the answer.
+
+    One that the caller has chosen to ignore stays ignored.
     """
     signals = [number for number in (SIGINT, SIGTERM) if getsignal(number) is not SIG_IGN]
 
-    def interrupt(*_: object) -> None:
+    def handle(*_: object) -> None:
         for number in signals:
             signal(number, SIG_IGN)
-        raise KeyboardInterrupt
+        answer()
 
-    before = {number: signal(number, interrupt) for number in signals}
+    before = {number: signal(number, handle) for number in signals}
     try:
         yield
     finally:

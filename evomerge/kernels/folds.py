@@ -79,15 +79,19 @@ def gram(inputs: Inputs, span: int, out: NDArray) -> None:
 
 
 @compiled()
-def column_gram(inputs: Inputs, total: NDArray) -> None:
-    """Adds every row's products to ``total``, ``(models, models, columns)``: the lower half."""
+def column_gram(inputs: Inputs, offset: int, total: NDArray) -> None:
+    """Adds every row's products to ``total``, ``(models, models, columns)``: the lower half.
+
+    The block's first element stands in column ``offset`` modulo the number of columns.
+    """
     values = np.empty((inputs.addresses.size, LANE), np.float32)
-    columns = total.shape[2]
-    for begin in range(0, inputs.size, columns):
-        for column in range(0, columns, LANE):
-            width = min(LANE, columns - column)
-            load(inputs, begin + column, width, values)
-            add_pairs(values, total, column, width)
+    columns, start = total.shape[2], 0
+    while start < inputs.size:
+        column = (offset + start) % columns
+        width = min(LANE, columns - column, inputs.size - start)
+        load(inputs, start, width, values)
+        add_pairs(values, total, column, width)
+        start += width
 
 
 @compiled()

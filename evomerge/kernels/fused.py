@@ -36,7 +36,7 @@ def weighted_sum(block: Block, shares: Shares) -> NDArray:
     values = shares.values.astype(np.float32)
     inputs, out = _inputs(block), _out(block)
     if shares.per == "column":
-        loops.weighted_columns(inputs, values, _flat(out))
+        loops.weighted_columns(inputs, values, block.where.offset, _flat(out))
     elif shares.per == "row":
         rows = values[:, block.where.row : block.where.row + block.rows]
         loops.weighted_sum(inputs, np.ascontiguousarray(rows), block.where.columns, _flat(out))
@@ -78,7 +78,7 @@ def gram(block: Block, span: int) -> Floats:
 
 def column_gram(block: Block, total: Floats) -> None:
     """See ``Engine.column_gram``."""
-    folds.column_gram(_inputs(block), total)
+    folds.column_gram(_inputs(block), block.where.offset, total)
 
 
 def magnitude_sums(block: Block, thinning: Thinning) -> Floats:

@@ -209,19 +209,20 @@ def weighted_sum(inputs: Inputs, shares: NDArray, span: int, out: NDArray) -> No
 
 
 @compiled()
-def weighted_columns(inputs: Inputs, shares: NDArray, out: NDArray) -> None:
-    """``shares`` is ``(models, columns)``: one factor for each column."""
+def weighted_columns(inputs: Inputs, shares: NDArray, offset: int, out: NDArray) -> None:
+    """``shares`` is ``(models, columns)``; the block begins in column ``offset``, modulo columns."""
     total = np.empty(LANE, np.float32)
     values = np.empty((inputs.addresses.size, LANE), np.float32)
-    columns = shares.shape[1]
-    for begin in range(0, inputs.size, columns):
-        for column in range(0, columns, LANE):
-            width = min(LANE, columns - column)
-            load(inputs, begin + column, width, values)
-            total[:width] = NOTHING
-            for model in range(inputs.addresses.size):
-                add_product(values[model], shares[model, column : column + width], total)
-            store(inputs, begin + column, width, total, out)
+    columns, start = shares.shape[1], 0
+    while start < inputs.size:
+        column = (offset + start) % columns
+        width = min(LANE, columns - column, inputs.size - start)
+        load(inputs, start, width, values)
+        total[:width] = NOTHING
+        for model in range(inputs.addresses.size):
+            add_product(values[model], shares[model, column : column + width], total)
+        store(inputs, start, width, total, out)
+        start += width
 
 
 @compiled()

@@ -37,14 +37,14 @@ def weighted_sum(block: Block, shares: Shares) -> Tensor:
     if shares.per == "row":
         values = values[:, block.where.row : block.where.row + block.rows, None]
     elif shares.per == "column":
-        values = values[:, None, :]
+        first = block.where.offset
+        values = values.take(range(first, first + block.size), axis=1, mode="wrap")
+        values = values.reshape(len(values), block.rows, -1)
     else:
         values = values[:, None, None]
     total: Tensor | None = None
     for delta, share in zip(_deltas(block), values, strict=True):
-        factors = torch.as_tensor(share).to(delta)
-        spread = delta.reshape(-1, share.shape[1]) if shares.per == "column" else delta
-        part = (spread * factors).reshape(delta.shape)
+        part = delta * torch.as_tensor(share).to(delta)
         total = part if total is None else total + part
     return _on_base(block, total)
 
@@ -76,12 +76,14 @@ def gram(block: Block, span: int) -> Floats:
 
 def column_gram(block: Block, total: Floats) -> None:
     """See ``Engine.column_gram``."""
-    columns = total.shape[2]
-    stacked = torch.stack([d.reshape(-1, columns) for d in _deltas(block)]).double()
-    # Tile by tile, whose borders do not depend on the block's.
-    for part in torch.split(stacked, max(1, block.where.tile // columns), dim=1):
-        products = torch.einsum("arc,brc->abc", part, part).cpu().numpy()
-        total += np.tri(len(products))[:, :, None] * products
+    stacked = torch.stack([delta.reshape(-1) for delta in _deltas(block)]).double()
+    columns, lower, start = total.shape[2], np.tri(len(stacked))[:, :, None], 0
+    while start < block.size:
+        column = (block.where.offset + start) % columns
+        part = stacked[:, start : start + columns - column]
+        products = (part[:, None] * part).cpu().numpy()
+        total[:, :, column : column + part.shape[1]] += lower * products
+        start += part.shape[1]
 
 
 def magnitude_sums(block: Block, thinning: Thinning) -> Floats:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
 from math import prod
-from threading import local
+from threading import Event, local
 from typing import TYPE_CHECKING
 from weakref import ReferenceType, ref
 
@@ -57,11 +58,13 @@ class Reading:
         engine: what will compute on the blocks.
         device: the torch device they are moved to; None leaves them NumPy arrays.
         allow_nan: whether NaN and infinity in a model are let through.
+        stopped: set when nobody waits for the result any more.
     """
 
     engine: Engine
     device: str | None = None
     allow_nan: bool = False
+    stopped: Event = field(default_factory=Event)
 
 
 class TensorBlocks:
@@ -106,6 +109,8 @@ class TensorBlocks:
         if _memory.kept.owner is not self:  # another tensor's blocks, or another thread's
             self._kept = {}
         for row, rows in self._spans():
+            if self._reading.stopped.is_set():
+                raise CancelledError
             arrays = self._kept.get(row)
             if arrays is None:
                 arrays = self._load(row, rows, keep=keep)
@@ -114,25 +119,21 @@ class TensorBlocks:
             yield self._block(row, arrays)
 
     def _spans(self) -> Iterator[tuple[int, slice | None]]:
-        """For each block its first row, and the slice of the first axis that holds it."""
+        """For each block its first row, and the slice of rows to read; None for all."""
         if len(self.shape) < 2:  # noqa: PLR2004 - a vector or a scalar is one row
             yield 0, None
             return
         if not self.size:
             return
-        step = self._tile // self._unit * max(1, BLOCK // self._tile)
-        rows_each = self._unit // self.columns
-        for start in range(0, self.shape[0], step):
-            yield start * rows_each, slice(start, min(start + step, self.shape[0]))
-
-    @property
-    def _unit(self) -> int:
-        """Elements under one index of the first axis, which is what files are read by."""
-        return self.size // self.shape[0] if len(self.shape) > 1 else max(self.size, 1)
+        tile = self._tile // self.columns
+        step = tile * max(1, BLOCK // self._tile)
+        rows = self.size // self.columns
+        for start in range(0, rows, step):
+            yield start, slice(start, min(start + step, rows))
 
     @property
     def _tile(self) -> int:
-        return max(1, TILE // self._unit) * self._unit
+        return max(1, TILE // max(1, self.columns)) * self.columns
 
     def _block(self, row: int, arrays: list[NDArray | Tensor]) -> Block:
         where = Where(row, self.columns, self._tile, self._keys, self.pool)
@@ -159,7 +160,7 @@ class TensorBlocks:
         info = each.info
         shape = info.shape
         if rows is not None:
-            shape = (rows.stop - rows.start, *shape[1:])
+            shape = (rows.stop - rows.start, self.columns)
         array = each.source.load(each.name, rows, store.array(info.dtype, shape))
         exact = promote([info.dtype, self._work]) == self._work
         return array if exact or array.dtype == self._work else array.astype(self._work)

@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
+from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +59,7 @@ class Merger:
         self._fused = fused
         self._device = options.device if fused is None else None
         check_device(options.device)
+        self._stopped = Event()
         self._pools: dict[tuple[int, ...], tuple[object, Mapping[str, int]]] = {}
 
     @property
@@ -103,6 +105,10 @@ class Merger:
             result = steps.combine(block, settled)
             sink(tensor.info, block.where.offset, _rounded(result, tensor.info.dtype))
 
+    def stop(self) -> None:
+        """Ends the threads that still merge something: within a block each, not a tensor."""
+        self._stopped.set()
+
     def _engine(self, tensor: TensorPlan) -> Engine:
         if self._fused is None or tensor.work == FLOAT64:
             return reference_engine()
@@ -113,7 +119,7 @@ class Merger:
         keys = tuple(noise_key(seed, each.model, name) for each in tensor.inputs)
         engine = self._engine(tensor)
         device = None if engine is self._fused else self._options.device
-        reading = Reading(engine, device, self._options.allow_nan)
+        reading = Reading(engine, device, self._options.allow_nan, self._stopped)
         return TensorBlocks(tensor.inputs, tensor.base, tensor.work, keys, reading)
 
 
@@ -144,6 +150,7 @@ def run(
     try:
         _finish([pool.submit(make, tensor) for tensor in ordered])
     finally:
+        merger.stop()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -172,6 +179,7 @@ def stream(plan: Plan, options: Options | None = None) -> Iterator[tuple[str, Te
             yield tensor.info.name, future.result()
             ahead += [(t, pool.submit(make, t)) for t in islice(waiting, 1)]
     finally:
+        merger.stop()
         pool.shutdown(wait=True, cancel_futures=True)
 
 

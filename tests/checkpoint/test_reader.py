@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 
 import numpy as np
 import pytest
@@ -56,11 +57,13 @@ def test_any_rows_of_any_tensor_are_as_in_the_array(tmp_path_factory, code, shap
     file = TensorFile(write(folder / SINGLE, {"before": values(3), "it": array}))
     np.testing.assert_array_equal(file.load("it"), array, strict=True)
     if shape:
-        cut = data.draw(st.slices(shape[0]))
-        np.testing.assert_array_equal(file.load("it", cut), array[cut], strict=True)
-        picks = st.lists(st.integers(0, shape[0] - 1)) if shape[0] else st.just([])
+        # More than two axes count as a matrix of the last axis' rows.
+        matrix = array.reshape(prod(shape[:-1]), shape[-1]) if len(shape) > 2 else array
+        cut = data.draw(st.slices(len(matrix)))
+        np.testing.assert_array_equal(file.load("it", cut), matrix[cut], strict=True)
+        picks = st.lists(st.integers(0, len(matrix) - 1)) if len(matrix) else st.just([])
         picked = np.array(data.draw(picks), np.int64)
-        np.testing.assert_array_equal(file.load("it", picked), array[picked], strict=True)
+        np.testing.assert_array_equal(file.load("it", picked), matrix[picked], strict=True)
     file.close()
 
 

@@ -30,7 +30,7 @@ def blocks_of(
     tile_rows: int | None = None,
     pool: int = 0,
 ) -> list[Block]:
-    """Arrays ``(rows, columns)`` cut into blocks of ``height`` rows, the first one being ``row``."""
+    """Arrays ``(rows, columns)`` in blocks of ``height`` rows, the first one being ``row``."""
     rows, columns = inputs[0].shape
     height = height or max(rows, 1)
     keys = tuple(noise_key(0, model, "weight") for model in range(len(inputs)))

@@ -38,7 +38,8 @@ def thinnings(draw, count, rows, columns):
         bits = np.array([0, 1, 0x3F000000, 0x3F800000, 0x7FFFFFFF])
         positions = np.array([0, 1, columns, rows * columns, EVERY_POSITION])
         which = table(st.integers(0, 4), 2, count, groups)
-        return Cuts(bits[which[0]], positions[which[1]])
+        # A cut among the zeros has all of them above: which ones are kept changes nothing.
+        return Cuts(bits[which[0]], np.where(which[0] == 0, EVERY_POSITION, positions[which[1]]))
 
     kind = draw(st.sampled_from(["none", "window", "rows", "chance", "kept", "ranked"]))
     if kind == "none":
@@ -50,7 +51,8 @@ def thinnings(draw, count, rows, columns):
         return Chance(table(chances, count))
     if kind == "kept":
         return Kept(np.packbits(table(st.integers(0, 1), count, rows, columns) > 0, axis=2))
-    return Ranked(table(chances, count, columns), draw(factors(count, columns)))
+    gains = 1.0 + table(st.integers(0, 9), count, columns) / 7
+    return Ranked(table(chances, count, columns), gains)
 
 
 @st.composite
