@@ -52,13 +52,14 @@ class Adapted:
         folder: that of the model, where its config and its tokenizer are.
         config: the model's, with ``tie_word_embeddings`` off if the adapter has untied the head.
         label: the model's and the adapter's, joined by a plus sign.
+        settings: what the adapter's own config says.
     """
 
     def __init__(self, checkpoint: Checkpoint, folder: Path, label: str) -> None:
-        config = read_adapter_config(_config_file(folder))
+        self.settings = read_adapter_config(_config_file(folder))
         self._checkpoint = checkpoint
         self._file = TensorFile(_weights_file(folder))
-        self._changes = plan_changes(self._file, config, checkpoint)
+        self._changes = plan_changes(self._file, self.settings, checkpoint)
         self._names = tuple(sorted({*checkpoint.names(), *self._changes}))
         self._norms: dict[str, np.ndarray] = {}
         self._lock = Lock()
@@ -72,6 +73,10 @@ class Adapted:
     def names(self) -> tuple[str, ...]:
         """The names of all tensors, sorted: the model's, and the head if it is tied no more."""
         return self._names
+
+    def changed(self) -> tuple[str, ...]:
+        """The names of the tensors that differ from the model's own, sorted."""
+        return tuple(sorted(self._changes))
 
     def info(self, name: str) -> TensorInfo:
         """Shape and element type of a tensor: those of the model on disk."""

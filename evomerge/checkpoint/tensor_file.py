@@ -26,6 +26,8 @@ from evomerge.errors import CheckpointError
 # The cap of the safetensors library itself.
 MAX_HEADER_BYTES = 100_000_000
 _LENGTH_BYTES = 8
+# What a repository holds in the place of a large file that was not fetched with it.
+_PLACEHOLDER = b"version https://git-lfs"
 
 Rows = slice | np.ndarray | None
 
@@ -147,6 +149,10 @@ def _places(path: Path, descriptor: int) -> dict[str, _Place]:
     size = os.fstat(descriptor).st_size
     length = int.from_bytes(_read_exactly(descriptor, _LENGTH_BYTES, 0), "little")
     data = _LENGTH_BYTES + length
+    if _read_exactly(descriptor, len(_PLACEHOLDER), 0) == _PLACEHOLDER:
+        raise CheckpointError(
+            f"{path}: a placeholder of Git LFS, not the file itself; fetch it with `git lfs pull`"
+        )
     if size < _LENGTH_BYTES or length > MAX_HEADER_BYTES or data > size:
         raise CheckpointError(
             f"{path}: not a safetensors file, or cut short: {size} bytes, of which the header "

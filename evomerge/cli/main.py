@@ -29,7 +29,6 @@ VERBS = {
 }
 
 UNREAD, USER_ERROR, INTERRUPTED = 1, 2, 130
-INTERRUPTION = "interrupted; nothing half-written is left behind"
 
 # What typer raises when words make no command: a parent of its public BadParameter.
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except BaseException as error:  # what is interrupted may fail in any way
             code = INTERRUPTED if interrupted.is_set() else _explain(error)
     if interrupted.is_set():
-        code = _complain(INTERRUPTION, INTERRUPTED)
+        code = _interrupted(words[0])
     sys.exit(code)
 
 
@@ -66,7 +65,8 @@ def overview() -> str:
 
 def command(verb: str) -> Callable[..., int | None]:
     """The verb as a typer command, called with its arguments, ``prog_name`` and so on."""
-    with _answering(_quit):
+    # Native code that is interrupted while it loads prints a traceback; nothing is to clean up yet.
+    with _answering(lambda: os._exit(_interrupted(verb))):
         function = getattr(import_module(f"evomerge.cli.{verb}"), verb)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(verb)(function)
@@ -117,14 +117,6 @@ def _interruptible() -> Iterator[Event]:
         yield interrupted
 
 
-def _quit() -> None:
-    """Ends the program at once, while there is nothing yet to clean up.
-
-    Native code that is interrupted while it loads answers with a traceback of its own.
-    """
-    os._exit(_complain(INTERRUPTION, INTERRUPTED))
-
-
 @contextmanager
 def _answering(answer: Callable[[], None]) -> Iterator[None]:
     """What SIGINT and SIGTERM do: the first one of them, so that nothing interrupts the answer.
@@ -144,6 +136,12 @@ def _answering(answer: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal(number, handler)
+
+
+def _interrupted(verb: str) -> int:
+    return _complain(
+        f"evomerge {verb}: interrupted; nothing half-written is left behind", INTERRUPTED
+    )
 
 
 def _complain(message: str, code: int) -> int:

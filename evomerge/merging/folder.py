@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from evomerge.checkpoint.card import write_card
@@ -16,6 +17,19 @@ from evomerge.merging.plan import Plan
 from evomerge.merging.stream import Options, Progress, check_device, run
 
 DEFAULT_SHARD_BYTES = 5 * 10**9
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The small files that depend on all of the models.
+
+    Attributes:
+        config: the content of config.json.
+        chat_template: Jinja text; None leaves the donor's.
+    """
+
+    config: Mapping[str, object]
+    chat_template: str | None
 
 
 def output_bytes(plan: Plan) -> int:
@@ -47,12 +61,10 @@ def write_merge(
         RecipeError: there is no such chat template.
         MergeError: a model holds NaN, or models disagree in a buffer.
     """
-    writer, config, template = _begun(plan, out, shard_bytes=shard_bytes, force=force)
-    with writer:
+    documents = documents_of(plan)
+    with _writer(plan, out, shard_bytes=shard_bytes, force=force, options=options) as writer:
         run(plan, lambda info, at, block: writer.write(info.name, at, block), options, progress)
-        _write_documents(plan, config, writer.folder)
-        if template is not None:
-            write_chat_template(writer.folder, template)
+        _write_documents(plan, documents, writer.folder)
         write_card(writer.folder, plan.recipe, name=writer.out.name, text=plan.recipe.write())
         writer.commit()
 
@@ -72,14 +84,25 @@ def check_merge(
         RecipeError: there is no such chat template.
         MergeError: there is no such device, or no config that describes the output.
     """
-    _begun(plan, out, shard_bytes=shard_bytes, force=force)
+    documents_of(plan)
+    _writer(plan, out, shard_bytes=shard_bytes, force=force, options=options)
+
+
+def documents_of(plan: Plan) -> Documents:
+    """What of the small files can be told, and refused, before any weight is read.
+
+    Raises:
+        RecipeError: there is no such chat template.
+        MergeError: no config describes the output.
+    """
+    return Documents(_config(plan), _chat_template(plan))
+
+
+def _writer(
+    plan: Plan, out: Path, *, shard_bytes: int, force: bool, options: Options | None
+) -> FolderWriter:
+    """Where everything goes; nothing has been written yet."""
     check_device((options or Options()).device)
-
-
-def _begun(
-    plan: Plan, out: Path, *, shard_bytes: int, force: bool
-) -> tuple[FolderWriter, dict[str, object], str | None]:
-    """What is known before any weight is read: where all goes, config.json, chat template."""
     for model in plan.models.by_reference.values():
         folder = model.source.folder.resolve()
         if force and folder.is_relative_to(out.resolve()):
@@ -87,8 +110,7 @@ def _begun(
                 f"{out}: would replace {model.source.label}, which is being merged; choose another"
             )
     infos = [tensor.info for tensor in plan.tensors]
-    writer = FolderWriter(out, infos, shard_bytes=shard_bytes, force=force)
-    return writer, _config(plan), _chat_template(plan)
+    return FolderWriter(out, infos, shard_bytes=shard_bytes, force=force)
 
 
 def _chat_template(plan: Plan) -> str | None:
@@ -98,15 +120,17 @@ def _chat_template(plan: Plan) -> str | None:
     return chat_template(plan.recipe.chat_template, folders)
 
 
-def _write_documents(plan: Plan, config: Mapping[str, object], folder: Path) -> None:
+def _write_documents(plan: Plan, documents: Documents, folder: Path) -> None:
     models = plan.models
-    text = json.dumps(config, indent=2, ensure_ascii=False)
+    text = json.dumps(documents.config, indent=2, ensure_ascii=False)
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
     if models.vocabulary is None:
         copy_generation_config(models.donor.source.folder, folder)
         copy_tokenizer(models.donor.source.folder, folder)
     else:
         models.vocabulary.write(folder, models.donor_reference)
+    if documents.chat_template is not None:
+        write_chat_template(folder, documents.chat_template)
 
 
 def _config(plan: Plan) -> dict[str, object]:

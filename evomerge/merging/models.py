@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from evomerge.checkpoint.adapter import Adapted
+from evomerge.checkpoint.reader import Checkpoint
 from evomerge.checkpoint.source import Source, open_source
 from evomerge.checkpoint.vocabulary import Vocabulary, build_vocabulary, check_same_vocabulary
 from evomerge.checkpoint.with_vocabulary import WithVocabulary
@@ -70,7 +73,16 @@ def open_models(recipe: Recipe) -> Models:
         VocabularyError: their vocabularies differ, or cannot be brought together.
     """
     sources = {reference: open_source(reference) for reference in recipe.references()}
+    tell_apart(sources)
     return with_sources(recipe, sources)
+
+
+def tell_apart(sources: Mapping[ModelReference, Checkpoint | Adapted]) -> None:
+    """Calls models whose folders have one name, such as ``checkpoint-500``, by their paths."""
+    labels = Counter(source.label for source in sources.values())
+    for reference, source in sources.items():
+        if labels[source.label] > 1:
+            source.label = str(reference)
 
 
 def with_sources(recipe: Recipe, sources: Mapping[ModelReference, Source]) -> Models:

@@ -121,8 +121,15 @@ class _Planner:
             return self._survivor(info, inputs, base, work)
         settings = {ref: own for ref, own, _ in present}
         by_index = {self.models.by_reference[ref].index: ref for ref in settings}
+        # To filters, an embedding that a tied model lends to the head is a head.
+        is_head = place.name == self.models.family.head
         sources = [
-            (each.source.label, each.name, settings[by_index[each.model]]) for each in inputs
+            (
+                each.source.label,
+                place.name if is_head else each.name,
+                settings[by_index[each.model]],
+            )
+            for each in inputs
         ]
         shared = [place.slice.settings, self.recipe.parameters]
         parameters = resolve(self.method, sources, shared, place.name, place.t)
@@ -165,32 +172,33 @@ class _Planner:
 
     def _enough(self, inputs: tuple[Input, ...], base: Input | None, place: Place) -> bool:
         """Whether the models that have an optional tensor are enough to merge it."""
-        needs_base = self.method.base in {"first", "required"}
         index = None
         if place.slice.base is not None:
             index = self.models.by_reference[place.slice.base].index
         has_base = base is not None or any(each.model == index for each in inputs)
-        if len(inputs) >= self.method.models[0] and (has_base or not needs_base):
-            return True
-        if self.method.partial == "merge":
-            who = ", ".join(each.source.label for each in [*inputs, *([base] if base else [])])
-            raise MergeError(
-                f"{place.name}: only {who} has this tensor; {self.method.name} needs it in "
-                + ("the base and " if needs_base else "")
-                + "more of the models"
-            )
-        return False
+        return len(inputs) >= self.method.models[0] and (has_base or not self._needs_base)
+
+    @property
+    def _needs_base(self) -> bool:
+        return self.method.base in {"first", "required"}
 
     def _survivor(
         self, info: TensorInfo, inputs: tuple[Input, ...], base: Input | None, work: DType
     ) -> TensorPlan | None:
-        """What becomes of a tensor that too few models have to be merged."""
-        alone = [*inputs, *([base] if base else [])]
-        if self.method.partial == "base_alone":
-            alone = [base] if base and not inputs else []
-        if len(alone) != 1:
+        """What becomes of a tensor that too few models have to be merged: copied, or left out."""
+        present = [*inputs, *([base] if base else [])]
+        if self.method.partial == "base_alone" and inputs:
             return None
-        return TensorPlan(info, tuple(alone), None, work, None)
+        # A base that no model has changed stays as it is.
+        unchanged = base is not None and self.method.base == "required"
+        if len(present) == 1 and (unchanged or self.method.partial != "merge"):
+            return TensorPlan(info, tuple(present), None, work, None)
+        who = ", ".join(each.source.label for each in present)
+        raise MergeError(
+            f"{info.name}: only {who} has this tensor; {self.method.name} needs it in "
+            + ("the base and " if self._needs_base else "")
+            + "more of the models"
+        )
 
 
 def _check_contract(method: Declaration, part: OutputSlice, where: str) -> None:

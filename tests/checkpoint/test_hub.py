@@ -95,7 +95,8 @@ def test_links_out_of_the_repository_are_refused(cache):
 def test_what_looks_like_a_path_is_a_missing_folder(reference, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    begin = f"; relative paths begin at {tmp_path}" if reference.startswith(".") else ""
+    absolute = reference.startswith(("/", "~"))
+    begin = "" if absolute else f"; relative paths begin at {tmp_path}"
     assert error_of(reference) == f"'{reference}': no such folder{begin}"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from evomerge.checkpoint.tensors import TensorInfo
-from evomerge.dtypes import FLOAT32, is_float
+from evomerge.dtypes import FLOAT32, FLOAT64, is_float
 from evomerge.kernels.engine import fused_engine, reference_engine
 from evomerge.kernels.torch_arrays import to_torch
 from evomerge.merging.blocks import Input, Reading, TensorBlocks
@@ -34,7 +34,7 @@ class ArraySource:
         return TensorInfo(name, self.array.shape, self.array.dtype)
 
     def load(self, name, rows=None, out=None):
-        return self.array if rows is None else self.array[rows]
+        return self.array if rows is None else self.array.reshape(-1, self.array.shape[-1])[rows]
 
 
 def merged(
@@ -44,9 +44,10 @@ def merged(
     base: np.ndarray | None = None,
     seed: int = 0,
     reference: bool = False,
+    work: np.dtype = FLOAT32,
     **given,
 ) -> np.ndarray:
-    """The merge of ``arrays`` in float32; per-model parameters are lists, the base has none.
+    """The merge of ``arrays`` in ``work``; per-model parameters are lists, the base has none.
 
     For slerp ``base`` comes first; for methods that take it as one input among others, pass it so.
     """
@@ -55,16 +56,30 @@ def merged(
     on_task_vectors = base is not None and method.base in {"optional", "required"}
     parameters = parameters_of(name, len(inputs), given)
     method.check(parameters)
-    engine = reference_engine() if reference else fused_engine()
-    reading = Reading(engine, "cpu" if reference else None)
-    keys = tuple(noise_key(seed, i, "weight") for i in range(len(inputs)))
-    sources = [Input(i, ArraySource(array), "weight") for i, array in enumerate(inputs)]
-    of_base = Input(99, ArraySource(base), "weight") if on_task_vectors else None
-    blocks = TensorBlocks(sources, of_base, FLOAT32, keys, reading)
+    of_base = base if on_task_vectors else None
+    blocks = tensor_blocks(inputs, of_base, seed=seed, reference=reference, work=work)
     survey = method.steps.survey(blocks)
     settled = method.steps.settle(survey, blocks, parameters)
-    parts = [np.array(method.steps.combine(block, settled), np.float32) for block in blocks]
+    parts = [np.asarray(method.steps.combine(block, settled)).astype(work) for block in blocks]
     return np.concatenate(parts).reshape(inputs[0].shape)
+
+
+def tensor_blocks(
+    arrays: Sequence[np.ndarray],
+    base: np.ndarray | None = None,
+    *,
+    seed: int = 0,
+    reference: bool = False,
+    work: np.dtype = FLOAT32,
+) -> TensorBlocks:
+    """Arrays of one shape as the blocks that a method walks over; ``base`` is subtracted."""
+    reference = reference or work == FLOAT64
+    engine = reference_engine() if reference else fused_engine()
+    reading = Reading(engine, "cpu" if reference else None)
+    keys = tuple(noise_key(seed, i, "weight") for i in range(len(arrays)))
+    sources = [Input(i, ArraySource(array), "weight") for i, array in enumerate(arrays)]
+    of_base = None if base is None else Input(99, ArraySource(base), "weight")
+    return TensorBlocks(sources, of_base, work, keys, reading)
 
 
 def parameters_of(name: str, models: int, given: Mapping[str, object]) -> Parameters:

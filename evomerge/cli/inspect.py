@@ -1,0 +1,200 @@
+"""``evomerge inspect``: what is in a model, or what a recipe will make and whether it can."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from evomerge.cli.quantities import count_in_words, in_words
+from evomerge.cli.tables import table
+from evomerge.errors import MergeError
+from evomerge.inspection import (
+    Applied,
+    Contents,
+    ModelFacts,
+    OutputFacts,
+    RecipeFacts,
+    SliceFacts,
+    Unreadable,
+    inspect_model,
+    inspect_recipe,
+)
+from evomerge.recipe import ModelReference
+
+RECIPES = (".yaml", ".yml")
+MODEL_COLUMNS = (
+    "model", "family", "layers", "parameters", "size", "dtype", "head", "tokens", "adapter"
+)  # fmt: skip
+NUMBERS = ("layers", "parameters", "size", "tokens", "tensors")
+
+
+class Form(str, Enum):
+    """How results are written."""
+
+    text = "text"
+    json = "json"
+
+
+def inspect(
+    what: Annotated[
+        str,
+        Argument(
+            metavar="MODEL|RECIPE",
+            help="A model folder, a Hugging Face id, MODEL+ADAPTER, or a recipe (.yaml, .yml).",
+            show_default=False,
+        ),
+    ],
+    form: Annotated[Form, Option(help="What to write on standard output.")] = Form.text,
+) -> None:
+    """Shows what is in a model, or what a recipe will make and whether it can be merged.
+
+    Reads headers and configs, no weights. Ends with exit code 2 for a recipe that cannot be
+    merged, and with the message that the merge would end with.
+    """
+    if what.endswith(RECIPES) and not os.path.isdir(what):
+        facts = inspect_recipe(Path(what))
+        fields = asdict(facts) | {"mergeable": facts.reason is None}
+        sys.stdout.write(_json(fields) if form is Form.json else "\n".join(_recipe(facts)))
+        if facts.reason is not None:
+            raise MergeError(facts.reason)
+        return
+    model = inspect_model(ModelReference.of(Path(what) if os.path.isdir(what) else what))
+    sys.stdout.write(_json(asdict(model)) if form is Form.json else "\n".join(_model(model)))
+
+
+def _json(fields: Mapping[str, object]) -> str:
+    return json.dumps(fields, indent=2, default=str) + "\n"
+
+
+def _model(facts: ModelFacts) -> Iterator[str]:
+    """A model in blocks of text."""
+    contents = facts.contents
+    entries = [
+        ("family", f"{facts.family} ({facts.architecture})"),
+        ("folder", str(facts.folder)),
+        *_summary(contents),
+    ]
+    if facts.adapter is not None:
+        entries.append(("adapter", _adapter(facts)))
+    if facts.quantised is not None:
+        entries.append(("quantised", f"{facts.quantised}: it cannot be merged"))
+    yield table((facts.name, ""), entries)
+    columns = ("group", "tensors", "parameters", "size")
+    yield table(columns, _groups(contents), numbers=NUMBERS)
+
+
+def _recipe(facts: RecipeFacts) -> Iterator[str]:
+    """A recipe in blocks of text."""
+    yield table(MODEL_COLUMNS, [_row(model, facts.base) for model in facts.models], numbers=NUMBERS)
+    for model in facts.models:
+        if isinstance(model, Unreadable) and model.reason != facts.reason:
+            yield f"{model.reason}\n"
+    if facts.output is None:
+        return
+    output = facts.output
+    yield table((f"{facts.recipe}: {facts.method}", ""), _summary(output.contents))
+    whole = len(output.slices) == 1 and all(first == 0 for _, first, _ in output.slices[0].sources)
+    if not whole:
+        yield table(("layers", "from"), [_slice(part) for part in output.slices])
+    yield _by_group(output)
+    if defaults := sorted({_default(one) for one in output.applied if not one.given}):
+        yield f"Not in the recipe, so: {', '.join(defaults)}\n"
+    yield f"{facts.recipe} can be merged.\n"
+
+
+def _summary(contents: Contents) -> list[tuple[str, str]]:
+    return [
+        ("layers", str(contents.layers)),
+        ("parameters", count_in_words(contents.parameters)),
+        ("size", in_words(contents.nbytes)),
+        ("dtype", ", ".join(contents.dtypes)),
+        ("head", _head(contents)),
+        ("vocabulary", f"{contents.vocabulary or 'no'} tokens"),
+    ]
+
+
+def _head(contents: Contents) -> str:
+    return "the embedding" if contents.tied else "its own"
+
+
+def _adapter(facts: ModelFacts) -> str:
+    if facts.adapter is None:
+        return ""
+    return f"rank {facts.adapter.rank} on {facts.adapter.tensors} tensors"
+
+
+def _groups(contents: Contents) -> Iterator[tuple[str, ...]]:
+    for group in contents.groups:
+        parameters, size = count_in_words(group.parameters), in_words(group.nbytes)
+        yield group.kind, str(group.tensors), parameters, size
+
+
+def _row(model: ModelFacts | Unreadable, base: str | None) -> list[str]:
+    """A line of the table of models."""
+    name = f"{model.name} (base)" if model.name == base else model.name
+    if isinstance(model, Unreadable):
+        return [name, "cannot be used", *[""] * (len(MODEL_COLUMNS) - 2)]
+    contents = model.contents
+    return [
+        name,
+        model.family,
+        str(contents.layers),
+        count_in_words(contents.parameters),
+        in_words(contents.nbytes),
+        ", ".join(contents.dtypes),
+        _head(contents),
+        str(contents.vocabulary or ""),
+        _adapter(model),
+    ]
+
+
+def _slice(part: SliceFacts) -> tuple[str, str]:
+    """Which layers of the output come from which layers of which models."""
+    sources = ", ".join(f"{name} {_span(first, end)}" for name, first, end in part.sources)
+    return _span(part.first, part.end), sources
+
+
+def _span(first: int, end: int) -> str:
+    return "none" if first == end else f"{first}-{end - 1}"
+
+
+def _by_group(output: OutputFacts) -> str:
+    """A column for each group of tensors; their number and size, and what the recipe sets."""
+    groups = output.contents.groups
+    headings = ("", *(group.kind for group in groups))
+    rows = [
+        ["tensors", *(str(group.tensors) for group in groups)],
+        ["parameters", *(count_in_words(group.parameters) for group in groups)],
+        ["size", *(in_words(group.nbytes) for group in groups)],
+    ]
+    for one in output.applied:
+        if one.given:
+            name = " ".join([one.parameter, *([one.model] if one.model is not None else [])])
+            rows.append([name, *(_values(one.values.get(group.kind, ())) for group in groups)])
+    return table(headings, rows, numbers=headings[1:])
+
+
+def _default(one: Applied) -> str:
+    values = {value for values in one.values.values() for value in values}
+    return f"{one.parameter} {_values(sorted(values, key=str))}"
+
+
+def _values(values: Sequence[object]) -> str:
+    """One value, a range of numbers, or some words."""
+    words = [_word(value) for value in values]
+    numbers = all(isinstance(value, float) for value in values)
+    return " to ".join(words) if numbers else ", ".join(words)
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, int | float) else str(value)

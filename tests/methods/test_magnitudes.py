@@ -1,0 +1,113 @@
+"""Promises of `Magnitudes`: the cuts of a plain sort, without sorting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from evomerge.dtypes import BFLOAT16, FLOAT32
+from evomerge.kernels.primitives import elected_sum
+from evomerge.kernels.sums import Election
+from evomerge.kernels.thinning import Window, nothing
+from evomerge.methods.sparsify import Magnitudes
+from tests.kernels.in_blocks import AWKWARD
+from tests.methods.in_memory import tensor_blocks
+
+
+def sorted_out(array, rank):
+    """The ``rank`` largest magnitudes; of equal ones the first. Everything else is zero."""
+    flat = array.astype(np.float32).ravel()
+    chosen = np.argsort(-np.abs(flat.astype(np.float64)), kind="stable")[:rank]
+    kept = np.zeros_like(flat)
+    kept[chosen] = flat[chosen]
+    return kept.reshape(array.shape)
+
+
+def above(inputs, ranks, **options):
+    """For each model what stands above the cut at its rank."""
+    blocks = tensor_blocks(inputs, **options)
+    (cuts,) = Magnitudes(blocks).cuts(ranks)
+    window = Window(cuts, nothing(len(inputs)))
+    found = []
+    for only in np.eye(len(inputs)):
+        election = Election(window, only, only, False, False, 1.0)
+        parts = [np.asarray(elected_sum(block, election)) for block in blocks]
+        found.append(np.concatenate(parts).reshape(inputs[0].shape))
+    return found
+
+
+numbers = st.sampled_from(AWKWARD) | st.floats(-1e30, 1e30, width=32)
+
+
+@given(
+    st.data(),
+    arrays(np.float32, st.tuples(st.integers(1, 3), st.integers(1, 60)), elements=numbers),
+)
+def test_cuts_are_those_of_a_sort(data, models):
+    inputs = list(models.astype(data.draw(st.sampled_from([FLOAT32, BFLOAT16]))))
+    ranks = [data.draw(st.integers(0, models.shape[1])) for _ in inputs]
+    for reference in (False, True):
+        for found, model, rank in zip(
+            above(inputs, ranks, reference=reference), inputs, ranks, strict=True
+        ):
+            np.testing.assert_array_equal(found, sorted_out(model, rank))
+
+
+TILES = (5, 40_000)  # three tiles, cut within a row of ties
+
+
+@pytest.mark.parametrize("rank", [0, 1, 39_999, 70_001, 100_000, 150_000, 199_999, 200_000])
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([1.0, -1.0]),  # nothing but ties
+        np.array([0.0, -0.0, 1.0]),
+        np.array([1e-45, -3e-45, 1e-40, 0.0]),  # below the normal range
+        np.array([1.0, 1.0 + 2.0**-23, -1.0 - 2.0**-22]),  # one upper bin, many lower ones
+        np.linspace(-1, 1, 999),
+    ],
+    ids=["ties", "zeros", "denormals", "neighbours", "many"],
+)
+def test_ties_are_broken_by_position_across_blocks(values, rank):
+    rng = np.random.default_rng(rank)
+    models = [rng.choice(values, TILES).astype(np.float32) for _ in range(2)]
+    ranks = [rank, TILES[0] * TILES[1] - rank]
+    for found, model, each in zip(above(models, ranks), models, ranks, strict=True):
+        np.testing.assert_array_equal(found, sorted_out(model, each))
+
+
+def test_task_vectors_are_ranked_not_models():
+    rng = np.random.default_rng(0)
+    base = rng.standard_normal((20, 30)).astype(np.float32)
+    model = (base + 0.01 * rng.standard_normal((20, 30))).astype(np.float32)
+    blocks = tensor_blocks([model], base)
+    (cuts,) = Magnitudes(blocks).cuts([100])
+    limit = np.sort(np.abs(model - base).ravel())[-100]
+    assert cuts.bits.item() == limit.view(np.int32)
+
+
+def test_several_cuts_are_found_at_once():
+    blocks = tensor_blocks([np.arange(100, dtype=np.float32)])
+    low, high = Magnitudes(blocks).cuts([90], [10])
+    assert low.bits.astype(np.int32).view(np.float32).item() == 10
+    assert high.bits.astype(np.int32).view(np.float32).item() == 90
+
+
+def test_what_was_found_is_remembered():
+    magnitudes = Magnitudes(tensor_blocks([np.arange(100, dtype=np.float32)]))
+    first = magnitudes.cuts([10])
+    magnitudes.cuts([20])
+    assert magnitudes.cuts([10])[0] is first[0]
+    assert magnitudes.norms() is magnitudes.norms()
+
+
+def test_norms_are_of_all_or_of_a_window():
+    magnitudes = Magnitudes(tensor_blocks([np.array([1.0, -5.0, 2.0, 0.5], np.float32)]))
+    assert magnitudes.norms().tolist() == [8.5]
+    (cuts,) = magnitudes.cuts([2])
+    assert magnitudes.norms(Window(cuts, nothing(1))).tolist() == [7.0]
+    (cuts,) = magnitudes.cuts([1])
+    assert magnitudes.norms(Window(cuts, nothing(1))).tolist() == [5.0]
