@@ -37,6 +37,7 @@ lint: $(INSTALLED)
 fix: $(INSTALLED)  ## mend and format what can be mended without thinking
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	$(BIN)/python docs/write_methods.py
 
 parity: $(WITH_MERGEKIT)  ## compare with mergekit itself: every such test, the slow ones too
 	$(BIN)/python -m pytest -q -n 2 -m parity

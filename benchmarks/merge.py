@@ -59,7 +59,8 @@ def main() -> None:
         f"page cache; {os.cpu_count()} cores\n"
     )
     _say(
-        "| method | mergekit, s | ours, s | ratio | aim | over the limit | aim | peak, MB | theirs |"
+        "| method | mergekit, s | ours, s | ratio | aim | over the limit | aim "
+        "| peak, MB | theirs |"
     )
     _say("|---|---|---|---|---|---|---|---|---|")
     start_up = _start_up(options.folder)

@@ -23,7 +23,6 @@ INT64: DType = np.dtype(np.int64)
 
 NAMES: Mapping[str, DType] = MappingProxyType(
     {"bfloat16": BFLOAT16, "float16": FLOAT16, "float32": FLOAT32, "float64": FLOAT64}
-    | {"int64": INT64}
 )
 
 SAFETENSORS: Mapping[str, DType] = MappingProxyType(
@@ -61,12 +60,12 @@ def parse_dtype(name: str, where: str = "dtype") -> DType:
 
 
 def dtype_name(dtype: DType) -> str:
-    """The name used in recipes and in config.json: ``bfloat16``, ``float32``, …"""
+    """The name used in recipes and in config.json, such as ``bfloat16``."""
     return dtype.name
 
 
 def safetensors_code(dtype: DType) -> str:
-    """The code of a safetensors header: ``BF16``, ``F32``, …"""
+    """The code of a safetensors header, such as ``BF16``."""
     return _CODES[dtype]
 
 

@@ -63,7 +63,8 @@ def read_chat_template(folder: Path) -> str | None:
             read_json(folder / name).get("chat_template") if (folder / name).is_file() else None
         )
         if isinstance(template, list):  # several by name
-            named = {entry.get("name"): entry.get("template") for entry in template}
+            entries = [entry for entry in template if isinstance(entry, dict)]
+            named = {entry.get("name"): entry.get("template") for entry in entries}
             template = named.get("default")
         if isinstance(template, str):
             return template

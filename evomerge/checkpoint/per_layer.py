@@ -152,7 +152,7 @@ def _has_experts(origin: LayerOrigin) -> bool:
     dense = origin.config.get("mlp_only_layers")
     if isinstance(dense, list) and origin.layer in dense:
         return False
-    return (origin.layer + 1) % _integer(origin.config, "decoder_sparse_step", 1) == 0
+    return (origin.layer + 1) % (_integer(origin.config, "decoder_sparse_step", 1) or 1) == 0
 
 
 def _count(config: Config) -> int:

@@ -21,7 +21,7 @@ from evomerge.checkpoint.tokenizer_files import (
     copy_files,
     copy_tokenizer,
 )
-from evomerge.errors import VocabularyError
+from evomerge.errors import CheckpointError, VocabularyError
 
 # The special tokens that transformers adds on loading if the vocabulary lacks them, in its order.
 _ROLES = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
@@ -169,18 +169,24 @@ def read_tokenizer(folder: Path, label: str) -> FolderTokenizer:
 
     Raises:
         VocabularyError: there is no tokenizer.json, or one of an unknown kind.
-        CheckpointError: a file is not valid JSON.
+        CheckpointError: a file is not valid JSON, or not what a tokenizer consists of.
     """
     if not (folder / TOKENIZER).is_file():
         raise VocabularyError(f"{label}: {_what_there_is(folder)}")
     settings = read_json(folder / SETTINGS) if (folder / SETTINGS).is_file() else {}
     tokenizer = FolderTokenizer(folder, read_json(folder / TOKENIZER), settings)
-    if not _vocabulary(tokenizer.document):
-        raise VocabularyError(
-            f"{label}: {TOKENIZER} has no list of tokens that can be rearranged; "
-            f"leave out the recipe's tokenizer setting"
-        )
-    return tokenizer.extended_by(tokenizer.added_on_loading())
+    try:
+        if _vocabulary(tokenizer.document):
+            return tokenizer.extended_by(tokenizer.added_on_loading())
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # a list for a mapping, …
+        raise CheckpointError(
+            f"{folder / TOKENIZER}: it or {SETTINGS} is not what tokenizers write "
+            f"({type(error).__name__}: {error}); download both again"
+        ) from error
+    raise VocabularyError(
+        f"{label}: {TOKENIZER} has no list of tokens that can be rearranged; "
+        f"leave out the recipe's tokenizer setting"
+    )
 
 
 def _what_there_is(folder: Path) -> str:

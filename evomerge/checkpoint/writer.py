@@ -31,6 +31,7 @@ from evomerge.errors import OutputError
 Block = NDArray[np.generic]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_TOO_MANY = (errno.EMFILE, errno.ENFILE)
 
 
 class FolderWriter:
@@ -182,9 +183,13 @@ class FolderWriter:
         try:
             yield
         except OSError as error:
-            remedy = "free some space" if error.errno in _FULL else "check the disk"
+            remedy = "check the disk or choose another"
+            if error.errno in _FULL:
+                remedy = "free some space or choose another disk"
+            elif error.errno in _TOO_MANY:
+                remedy = "write fewer, larger files (--shard-size) or raise `ulimit -n`"
             raise OutputError(
-                f"{self.out}: cannot be written: {error.strerror}; {remedy} or choose another disk"
+                f"{self.out}: cannot be written: {error.strerror}; {remedy}"
             ) from error
 
 

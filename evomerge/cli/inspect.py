@@ -93,7 +93,10 @@ def _model(facts: ModelFacts) -> Iterator[str]:
 
 def _recipe(facts: RecipeFacts) -> Iterator[str]:
     """A recipe in blocks of text."""
-    yield table(MODEL_COLUMNS, [_row(model, facts.base) for model in facts.models], numbers=NUMBERS)
+    rows = [_row(model, facts.base) for model in facts.models]
+    adapters = any(row[-1] for row in rows)
+    columns = MODEL_COLUMNS if adapters else MODEL_COLUMNS[:-1]
+    yield table(columns, [row[: len(columns)] for row in rows], numbers=NUMBERS)
     for model in facts.models:
         if isinstance(model, Unreadable) and model.reason != facts.reason:
             yield f"{model.reason}\n"
@@ -163,7 +166,9 @@ def _slice(part: SliceFacts) -> tuple[str, str]:
 
 
 def _span(first: int, end: int) -> str:
-    return "none" if first == end else f"{first}-{end - 1}"
+    if first == end:
+        return "none"
+    return str(first) if first == end - 1 else f"{first}-{end - 1}"
 
 
 def _by_group(output: OutputFacts) -> str:

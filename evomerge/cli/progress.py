@@ -19,3 +19,20 @@ def progress_bar(what: str, total: float) -> Iterator[Callable[[float], None] | 
     with Progress(console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(what, total=total)
         yield lambda step: bars.advance(task, step)
+
+
+@contextmanager
+def stage_bar(what: str) -> Iterator[Callable[[str, float], None] | None]:
+    """A function of the stage at hand and the share of the whole, in [0, 1], that is done.
+
+    None when standard error is no terminal.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(what, total=1.0)
+        yield lambda stage, done: bars.update(task, description=f"{what}: {stage}", completed=done)

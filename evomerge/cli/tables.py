@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Sequence
+from typing import Literal
 
 
 def table(
@@ -41,7 +42,8 @@ def _on_terminal(
     console = Console()
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for heading, right in zip(headings, flush, strict=True):
-        drawn.add_column(Text(heading), justify="right" if right else "left", overflow="fold")
+        side: Literal["left", "right"] = "right" if right else "left"
+        drawn.add_column(Text(heading), justify=side, no_wrap=right, overflow="fold")
     for first, *others in rows:
         drawn.add_row(Text(first, style="cyan"), *map(Text, others))
     with console.capture() as text:

@@ -210,7 +210,7 @@ def weighted_sum(inputs: Inputs, shares: NDArray, span: int, out: NDArray) -> No
 
 @compiled()
 def weighted_columns(inputs: Inputs, shares: NDArray, offset: int, out: NDArray) -> None:
-    """``shares`` is ``(models, columns)``; the block begins in column ``offset``, modulo columns."""
+    """``shares`` is ``(models, columns)``; the block begins at ``offset`` modulo columns."""
     total = np.empty(LANE, np.float32)
     values = np.empty((inputs.addresses.size, LANE), np.float32)
     columns, start = shares.shape[1], 0

@@ -14,7 +14,7 @@ import numpy as np
 
 from evomerge.checkpoint.source import Source
 from evomerge.checkpoint.tensors import TensorInfo
-from evomerge.dtypes import BFLOAT16, FLOAT32, FLOAT64, DType, promote
+from evomerge.dtypes import BFLOAT16, FLOAT32, FLOAT64, DType, dtype_name, promote
 from evomerge.errors import MergeError
 from evomerge.kernels.block import TILE, Block, Engine, NDArray, Where
 from evomerge.noise import Key
@@ -162,8 +162,14 @@ class TensorBlocks:
         if rows is not None:
             shape = (rows.stop - rows.start, self.columns)
         array = each.source.load(each.name, rows, store.array(info.dtype, shape))
-        exact = promote([info.dtype, self._work]) == self._work
-        return array if exact or array.dtype == self._work else array.astype(self._work)
+        if array.dtype == self._work or not self._narrows(info.dtype):
+            return array
+        with np.errstate(over="ignore"):  # what outgrows the type becomes infinity, and is refused
+            return array.astype(self._work)
+
+    def _narrows(self, dtype: DType) -> bool:
+        """Whether the type that inputs are cast to loses some of their numbers."""
+        return promote([dtype, self._work]) != self._work
 
     def _moved(self, array: NDArray) -> NDArray | Tensor:
         if self._reading.device is None:
@@ -175,8 +181,9 @@ class TensorBlocks:
     def _refuse_nan(self, block: Block) -> None:
         for each, finite in zip(self._inputs, block.engine.all_finite(block), strict=True):
             if not finite:
+                cast = f" as {dtype_name(self._work)}" * self._narrows(each.info.dtype)
                 raise MergeError(
-                    f"{each.name}: {each.source.label} holds NaN or infinity; "
+                    f"{each.name}: {each.source.label} holds NaN or infinity{cast}; "
                     "mend the model, or let them through with --allow-nan"
                 )
 

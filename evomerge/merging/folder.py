@@ -12,6 +12,7 @@ from evomerge.checkpoint.chat_template import chat_template, write_chat_template
 from evomerge.checkpoint.config import merged_config
 from evomerge.checkpoint.tokenizer_files import copy_generation_config, copy_tokenizer
 from evomerge.checkpoint.writer import FolderWriter
+from evomerge.dtypes import is_float
 from evomerge.errors import OutputError
 from evomerge.merging.plan import Plan
 from evomerge.merging.stream import Options, Progress, check_device, run
@@ -140,7 +141,9 @@ def _config(plan: Plan) -> dict[str, object]:
         chosen = next((s for s in part.sources if s.model == part.base), part.sources[0])
         config = models.by_reference[chosen.model].source.config
         origins += [(config, layer) for layer in chosen.layers]
-    largest = max(plan.tensors, key=lambda tensor: tensor.info.size)
+    # A mask of true and false may be the largest tensor of a small model.
+    floats = [tensor.info for tensor in plan.tensors if is_float(tensor.info.dtype)]
+    largest = max(floats, key=lambda info: info.size)
     donor = models.donor.source.config
     if vocabulary is not None:
         donor = vocabulary.adapted(donor, models.donor_reference)
@@ -149,6 +152,6 @@ def _config(plan: Plan) -> dict[str, object]:
         family=models.family,
         layers=origins,
         vocabulary_size=None if vocabulary is None else vocabulary.rows,
-        dtype=largest.info.dtype,
+        dtype=largest.dtype,
         tied=plan.tied,
     )

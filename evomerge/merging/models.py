@@ -134,10 +134,11 @@ def as_model(index: int, source: Source, family: Family) -> Model:
     layers = layers_in(source.config, family, source.label)
     # More layers than the config says are no fault: some models end in one that looks further
     # ahead, which transformers leaves out.
-    missing = set(range(layers)) - {family.layer_of(name) for name in names}
-    if missing:
+    found = {family.layer_of(name) for name in names}
+    missing = next((layer for layer in range(layers) if layer not in found), None)
+    if missing is not None:
         raise CheckpointError(
             f"{source.label}: config.json says '{family.layer_count}': {layers}, but there are "
-            f"no tensors of layer {min(missing)}; download the model again"
+            f"no tensors of layer {missing}; download the model again"
         )
     return Model(index, source, layers, head, embedding, root)

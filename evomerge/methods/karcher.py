@@ -24,7 +24,11 @@ MAX_ITER = Param("max_iter", 10, "steps at most")
 TOL = Param("tol", 1e-5, "steps and angles below this, in radians, end the search")
 
 
-@merge_method("karcher", base="input", params=[weight(required=False), MAX_ITER, TOL])
+@merge_method(
+    "karcher",
+    base="input",
+    params=[weight(required=False, search=(0.0, 1.0)), MAX_ITER, TOL],
+)
 class Karcher:
     """The Fréchet mean of the models' directions [1], with their mean length.
 

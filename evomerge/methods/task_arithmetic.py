@@ -13,13 +13,15 @@ from evomerge.kernels.primitives import weighted_sum
 from evomerge.kernels.sums import Shares
 from evomerge.methods.base import Blocks, Param, Parameters, merge_method, weight
 from evomerge.methods.sparsified import LAMBDA, NO_MASK, divisor, normalize
-from evomerge.methods.sparsify import DENSITY
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 # mergekit accepts these two here, without an effect; so do we.
-UNUSED = [DENSITY, Param("rescale", False, "no effect here")]
+UNUSED = [
+    Param("density", 1.0, "no effect here", per_model=True),
+    Param("rescale", False, "no effect here"),
+]
 
 
 @merge_method(

@@ -13,7 +13,7 @@ from evomerge.dtypes import BFLOAT16, FLOAT32, FLOAT64
 from evomerge.kernels import primitives, reference
 from evomerge.kernels.sums import Election, Shares
 from evomerge.kernels.thinning import Chance, Cuts, Kept, Ranked, Window, everything, nothing
-from evomerge.noise import DRAWS, draws
+from evomerge.noise import DRAWS, FIRST, SECOND, draws
 from tests.kernels.in_blocks import AWKWARD, ENGINES, blocks_of, deltas, models, whole
 
 WEIGHTS = np.array([0.7, 1.0, -0.4])
@@ -312,6 +312,27 @@ def test_draws_have_the_bits_of_the_definition(columns, near, index):
             ranked = primitives.ranked_chance([block], flat)
             found = np.unpackbits(ranked.bits[0], axis=1, count=columns).reshape(-1)
             np.testing.assert_array_equal(found, expected < threshold)
+
+
+def with_largest_draw():
+    """Noise keys under which the first element draws the largest of all numbers."""
+    bits = DRAWS - 1  # the scrambling of `evomerge.noise`, backwards
+    bits = (bits ^ bits >> 16) * pow(SECOND, -1, DRAWS) % DRAWS
+    bits = (bits ^ bits >> 15 ^ bits >> 30) * pow(FIRST, -1, DRAWS) % DRAWS
+    bits ^= bits >> 16
+    return 0, bits  # zero scrambled is zero, to which the second key is added
+
+
+def test_what_is_kept_for_certain_survives_the_largest_draw(engine):
+    (block,) = blocks_of([np.ones((2, 1), np.float32)], engine=engine)
+    block = replace(block, where=replace(block.where, keys=(with_largest_draw(),)))
+    assert draws(with_largest_draw(), 0, 1).tolist() == [DRAWS - 1]
+    certain = np.array([[DRAWS]])
+    kept = primitives.ranked_chance([block], certain).bits
+    assert np.unpackbits(kept, axis=2, count=1).ravel().tolist() == [1, 1]
+    for thinning in (Chance(certain[0]), Ranked(certain, np.ones((1, 1)))):
+        election = Election(thinning, np.ones(1), np.ones(1), False, False, 1.0)
+        assert whole(primitives.elected_sum, [block], election).ravel().tolist() == [1, 1]
 
 
 def test_results_are_rounded_once(engine):

@@ -92,18 +92,28 @@ def spread(arrays, base):
     return 8 * float(np.spacing(np.float32(max(numbers))))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+def merge_of_copies(method, shape, **options):
+    """``(merge, model, tolerance)`` of several copies of one model, with equal shares."""
+    base, (model,) = family(0, shape, 1)
+    model, base = (array.astype(options.get("work", FLOAT32)) for array in (model, base))
+    base = {"input": None, "first": model}.get(method.base, base)
+    copies = [model.copy() for _ in range(count(method))]
+    shares = {"weight": [1 / len(copies)] * len(copies)} if "weight" in method.params else {}
+    found = merged(method.name, copies, base=base, **shares, **options)
+    return found, model, spread(copies, base)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("reference", [False, True], ids=["fused", "torch"])
 def test_agreeing_models_are_left_alone(method, shape, reference):
-    (agreed,), base = (
-        models(method, 0, shape, most=1) if method.base != "first" else (family(0, shape, 1)[::-1])
-    )
-    if method.base == "first":
-        base = agreed
-    copies = [agreed.copy() for _ in range(count(method))]
-    shares = {"weight": [1 / len(copies)] * len(copies)} if "weight" in method.params else {}
-    found = merged(method.name, copies, base=base, reference=reference, **shares)
-    np.testing.assert_allclose(found, agreed, rtol=0, atol=spread(copies, base))
+    found, model, tolerance = merge_of_copies(method, shape, reference=reference)
+    np.testing.assert_allclose(found, model, rtol=0, atol=tolerance)
+
+
+def test_float64_is_computed_in_float64(method):
+    found, model, tolerance = merge_of_copies(method, (13, 9), work=FLOAT64)
+    assert found.dtype == FLOAT64
+    np.testing.assert_allclose(found, model, rtol=0, atol=1e-8 * tolerance)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -192,17 +202,6 @@ def test_models_of_different_types_are_merged_exactly(method):
         merged(method.name, arrays, base=base, **given),
         merged(method.name, mixed, base=base, **given),
     )
-
-
-def test_float64_is_computed_in_float64(method):
-    (agreed,), base = models(method, 0, (13, 9), FLOAT64, most=1)
-    agreed = agreed + 1e-12
-    if method.base == "first":
-        base = agreed
-    copies = [agreed.copy() for _ in range(count(method))]
-    shares = {"weight": [1 / len(copies)] * len(copies)} if "weight" in method.params else {}
-    found = merged(method.name, copies, base=base, work=FLOAT64, **shares)
-    np.testing.assert_allclose(found, agreed, rtol=1e-14, atol=1e-15)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
