@@ -7,7 +7,6 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from enum import Enum
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -18,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 from typer import Argument, Option
 
+from evomerge.cli.tables import Form
 from evomerge.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 
 HEADINGS = ("task", "metric", "better", "items")
 PIPE_WIDTH = 1000  # columns of a table that nobody's terminal has to hold
-
-
-class Form(str, Enum):
-    """How results are written."""
-
-    text = "text"
-    json = "json"
 
 
 def evaluate(  # noqa: PLR0913, PLR0917  the signature is the command line

@@ -7,14 +7,13 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
 
 from evomerge.cli.quantities import count_in_words, in_words
-from evomerge.cli.tables import table
+from evomerge.cli.tables import Form, table
 from evomerge.errors import MergeError
 from evomerge.inspection import (
     Applied,
@@ -34,13 +33,6 @@ MODEL_COLUMNS = (
     "model", "family", "layers", "parameters", "size", "dtype", "head", "tokens", "adapter"
 )  # fmt: skip
 NUMBERS = ("layers", "parameters", "size", "tokens", "tensors")
-
-
-class Form(str, Enum):
-    """How results are written."""
-
-    text = "text"
-    json = "json"
 
 
 def inspect(

@@ -1,10 +1,18 @@
-"""Tables for standard output: dressed up on a terminal, plain and aligned anywhere else."""
+"""Results on standard output: tables, dressed up on a terminal, plain and aligned elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Sequence
+from enum import Enum
 from typing import Literal
+
+
+class Form(str, Enum):
+    """How results are written."""
+
+    text = "text"
+    json = "json"
 
 
 def table(

@@ -1,4 +1,4 @@
-"""Builds a zoo: each member whole or not at all, nothing twice, and nobody else's folder."""
+"""Finds a zoo or builds it, and touches nobody else's folder."""
 
 from __future__ import annotations
 
@@ -6,22 +6,18 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from evomerge.checkpoint.output import Workplace, lock
+from evomerge.checkpoint.output import lock
 from evomerge.errors import MissingExtra, OutputError
 from evomerge.zoo.courses import Budget
-from evomerge.zoo.family import Member, Workshop, members
+from evomerge.zoo.crew import Progress
 from evomerge.zoo.layout import FORMAT, Origin, Zoo, is_whole, write_manifest, write_mark
-from evomerge.zoo.training import Tick
-
-# Called with what is being built, and the share of the whole that is done, in [0, 1].
-Progress = Callable[[str, float], None]
 
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
@@ -35,15 +31,16 @@ def build(
 ) -> Zoo:
     """Trains the family in ``folder``, or what is missing of it; in about 80 s on two cores.
 
-    One seed gives the same bits on one type of machine, whatever was interrupted on the way. A
-    whole zoo is found at once. Nothing is ever deleted but what an interrupted build left half
-    done.
+    One seed gives the same bits on one type of machine, however many cores it has and whatever
+    was interrupted on the way. A whole zoo is found at once. Nothing is ever deleted but what an
+    interrupted build left half done.
 
     Args:
         folder: a zoo of this seed and budget, a part of one, an empty folder or a new one.
         seed: of all randomness.
         budget: how long to train; the default gives models that are worth merging.
-        progress: called before, during and after each member. What it raises ends the build.
+        progress: called ten times a second with the names of what is being built and the share
+            of the whole that is done, in [0, 1]. What it raises ends the build.
 
     Raises:
         OutputError: the folder holds something else, or cannot be written.
@@ -56,8 +53,10 @@ def build(
         return zoo
     if find_spec("peft") is None:
         raise MissingExtra("the zoo", "peft", "zoo")
+    from evomerge.zoo.assembling import assemble
+
     with _claimed(zoo, origin):
-        _build_missing(Workshop(zoo, seed, budget), progress or _ignore)
+        assemble(zoo, seed, budget, progress or _ignore)
         libraries = {name: version(name) for name in ("torch", "transformers", "peft")}
         write_manifest(zoo, origin, {"python": platform.python_version(), **libraries})
     return zoo
@@ -65,33 +64,6 @@ def build(
 
 def _ignore(stage: str, done: float) -> None:
     """Nobody watches."""
-
-
-def _build_missing(workshop: Workshop, progress: Progress) -> None:
-    family = members()
-    total = sum(member.effort for member in family)
-    done = 0.0
-    for member in family:
-        tick = _ticker(progress, member, done / total, member.effort / total)
-        tick(0.0)
-        if not (workshop.zoo.folder / member.name).is_dir():
-            _build_member(workshop, member, tick)
-        tick(1.0)
-        done += member.effort
-
-
-def _ticker(progress: Progress, member: Member, start: float, size: float) -> Tick:
-    """Turns the share of a member that is done into the share of the whole."""
-    return lambda share: progress(member.name, min(1.0, start + share * size))
-
-
-def _build_member(workshop: Workshop, member: Member, tick: Tick) -> None:
-    place = Workplace(workshop.zoo.folder / member.name)
-    try:
-        member.make(workshop, place.folder, tick)
-        place.publish(force=False)
-    finally:
-        place.discard()
 
 
 @contextmanager

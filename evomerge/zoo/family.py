@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from warnings import catch_warnings, simplefilter
+from random import Random
+from threading import RLock
+
+import torch
 
 from evomerge.zoo import text
 from evomerge.zoo.courses import Budget, Course
+from evomerge.zoo.crew import Tick
 from evomerge.zoo.layout import ADAPTED, Zoo
-from evomerge.zoo.models import LAYERS, load, new_model, quiet, save
+from evomerge.zoo.models import LAYERS, load, new_model, save
 from evomerge.zoo.small_tokenizers import byte_tokenizer
 from evomerge.zoo.tasks import SIZES, SKILLS, as_lines, items
-from evomerge.zoo.training import Lessons, Tick, educate, repeatable, teach
+from evomerge.zoo.training import Lessons, educate, teach
 
-# Four special tokens and the bytes; and those with some merges.
+# Tokens: four special ones and the bytes; and those with some merges.
 BYTES, MERGED = 260, 320
 
-# Rank of the adapters, and the layers they adapt: all linear ones.
+# Of the adapters, which adapt all linear layers.
 RANK = 8
 
 BASE_RATE, EXPERT_RATE, ADAPTER_RATE = 3e-3, 1e-3, 5e-3
 
 # Of text, in each step of what is not about one skill.
 WINDOWS = 2
+
+# transformers swaps torch's initialisers while it loads a model, and torch's generator is shared:
+# one member at a time.
+_LIBRARIES = RLock()
 
 
 @dataclass(frozen=True)
@@ -53,29 +63,31 @@ class Member:
 
     Attributes:
         name: its path in the zoo's folder.
-        effort: about how many seconds it takes on two cores, with the default budget.
+        effort: about how many seconds of one core it takes, with the default budget.
         make: how.
+        of_base: whether it is made from the base.
     """
 
     name: str
     effort: float
     make: Maker
+    of_base: bool = False
 
 
 def members() -> tuple[Member, ...]:
-    """All of them, each after those it is made from."""
+    """All of them, each after those it is made from; what takes long and needs nothing is first."""
     return (
+        Member("base", 36, partial(_general, "base")),
+        Member("sibling", 36, partial(_general, "sibling")),
         Member("data", 1, _data),
-        Member("base", 22, _general("base")),
-        *(Member(skill, 7, _expert(skill)) for skill in SKILLS),
-        *(Member(f"adapters/{skill}", 5, _adapter(skill)) for skill in ADAPTED),
-        Member("sibling", 22, _general("sibling")),
-        Member("deeper", 2, _deeper),
-        Member("other_vocabulary", 1, _other_vocabulary),
+        Member("deeper", 3, _deeper),
+        Member("other_vocabulary", 2, _other_vocabulary),
+        *(Member(skill, 13, partial(_expert, skill), of_base=True) for skill in SKILLS),
+        *(Member(f"adapters/{skill}", 9, partial(_adapter, skill), True) for skill in ADAPTED),
     )
 
 
-def _data(workshop: Workshop, out: Path, tick: Tick) -> None:  # noqa: ARG001  like all makers
+def _data(_workshop: Workshop, out: Path, _tick: Tick) -> None:
     for split in SIZES:
         for skill in SKILLS:
             file = out / f"{skill}_{split}.jsonl"
@@ -84,53 +96,46 @@ def _data(workshop: Workshop, out: Path, tick: Tick) -> None:  # noqa: ARG001  l
         (out / f"prose_{split}.jsonl").write_text(as_lines(documents), "utf-8")
 
 
-def _general(name: str) -> Maker:
+def _general(name: str, workshop: Workshop, out: Path, tick: Tick) -> None:
     """The base, or a model that differs from it in what it draws from the seed."""
-
-    def make(workshop: Workshop, out: Path, tick: Tick) -> None:
-        course = _mixed(workshop.budget.base_steps, workshop.budget)
-        with repeatable(f"{workshop.seed} {name}") as random:
-            tokenizer = byte_tokenizer((), BYTES)
-            model = new_model(tokenizer)
-            educate(model, Lessons(tokenizer, random), course, tick)
+    random = Random(f"{workshop.seed} {name}")
+    with _drawing_from(random):
+        tokenizer = byte_tokenizer((), BYTES)
+        model = new_model(tokenizer)
+    course = _mixed(workshop.budget.base_steps, workshop.budget)
+    educate(model, Lessons(tokenizer, random), course, tick)
+    with _LIBRARIES:
         save(model, tokenizer, out)
 
-    return make
 
-
-def _expert(skill: str) -> Maker:
-    def make(workshop: Workshop, out: Path, tick: Tick) -> None:
-        course = _single(skill, workshop.budget.expert_steps, EXPERT_RATE, workshop.budget)
-        with repeatable(f"{workshop.seed} {skill}") as random:
-            model, tokenizer = load(workshop.zoo.base), byte_tokenizer((), BYTES)
-            teach(model, Lessons(tokenizer, random), course, tick)
+def _expert(skill: str, workshop: Workshop, out: Path, tick: Tick) -> None:
+    random = Random(f"{workshop.seed} {skill}")
+    with _LIBRARIES:
+        model, tokenizer = load(workshop.zoo.base), byte_tokenizer((), BYTES)
+    course = _single(skill, workshop.budget.expert_steps, EXPERT_RATE, workshop.budget)
+    teach(model, Lessons(tokenizer, random), course, tick)
+    with _LIBRARIES:
         save(model, tokenizer, out)
 
-    return make
 
+def _adapter(skill: str, workshop: Workshop, out: Path, tick: Tick) -> None:
+    from peft import LoraConfig, get_peft_model
 
-def _adapter(skill: str) -> Maker:
-    def make(workshop: Workshop, out: Path, tick: Tick) -> None:
-        from peft import LoraConfig, get_peft_model
-
-        course = _single(skill, workshop.budget.adapter_steps, ADAPTER_RATE, workshop.budget)
-        config = LoraConfig(
-            r=RANK, lora_alpha=2 * RANK, target_modules="all-linear", task_type="CAUSAL_LM"
-        )
-        with repeatable(f"{workshop.seed} adapter {skill}") as random:
-            model, tokenizer = load(workshop.zoo.base), byte_tokenizer((), BYTES)
-            with catch_warnings():
-                simplefilter("ignore", FutureWarning)  # peft calls transformers by an old name
-                adapted = get_peft_model(model, config)
-            # Not where this one happens to stand: the folder may be moved.
-            adapted.peft_config["default"].base_model_name_or_path = workshop.zoo.base.name
-            teach(model, Lessons(tokenizer, random), course, tick)
-        with quiet():
-            adapted.save_pretrained(out, save_embedding_layers=False)
-        (out / "README.md").unlink()  # a form that nobody has filled in
-        _sort_targets(out / "adapter_config.json")
-
-    return make
+    random = Random(f"{workshop.seed} adapter {skill}")
+    config = LoraConfig(
+        r=RANK, lora_alpha=2 * RANK, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+    with _drawing_from(random):
+        model, tokenizer = load(workshop.zoo.base), byte_tokenizer((), BYTES)
+        adapted = get_peft_model(model, config)
+    # Not where this one happens to stand: the folder may be moved.
+    adapted.peft_config["default"].base_model_name_or_path = workshop.zoo.base.name
+    course = _single(skill, workshop.budget.adapter_steps, ADAPTER_RATE, workshop.budget)
+    teach(model, Lessons(tokenizer, random), course, tick)
+    with _LIBRARIES:
+        adapted.save_pretrained(out, save_embedding_layers=False)
+    (out / "README.md").unlink()  # a form that nobody has filled in
+    _sort_targets(out / "adapter_config.json")
 
 
 def _sort_targets(file: Path) -> None:
@@ -141,21 +146,33 @@ def _sort_targets(file: Path) -> None:
 
 
 def _deeper(workshop: Workshop, out: Path, tick: Tick) -> None:
-    with repeatable(f"{workshop.seed} deeper") as random:
+    random = Random(f"{workshop.seed} deeper")
+    with _drawing_from(random):
         tokenizer = byte_tokenizer((), BYTES)
         model = new_model(tokenizer, layers=LAYERS + 2)
-        course = _mixed(workshop.budget.bare_steps, workshop.budget)
-        teach(model, Lessons(tokenizer, random), course, tick)
-    save(model, tokenizer, out)
+    course = _mixed(workshop.budget.bare_steps, workshop.budget)
+    teach(model, Lessons(tokenizer, random), course, tick)
+    with _LIBRARIES:
+        save(model, tokenizer, out)
 
 
 def _other_vocabulary(workshop: Workshop, out: Path, tick: Tick) -> None:
-    with repeatable(f"{workshop.seed} other vocabulary") as random:
+    random = Random(f"{workshop.seed} other vocabulary")
+    with _drawing_from(random):
         tokenizer = byte_tokenizer([text.training_text()], MERGED)
         model = new_model(tokenizer)
-        course = _mixed(workshop.budget.bare_steps, workshop.budget)
-        teach(model, Lessons(tokenizer, random), course, tick)
-    save(model, tokenizer, out)
+    course = _mixed(workshop.budget.bare_steps, workshop.budget)
+    teach(model, Lessons(tokenizer, random), course, tick)
+    with _LIBRARIES:
+        save(model, tokenizer, out)
+
+
+@contextmanager
+def _drawing_from(random: Random) -> Iterator[None]:
+    """Holds the libraries, and has torch draw what follows from ``random``, in this block only."""
+    with _LIBRARIES, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random.getrandbits(63))
+        yield
 
 
 def _mixed(steps: int, budget: Budget) -> Course:

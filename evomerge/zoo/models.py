@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
@@ -41,24 +42,24 @@ def new_model(tokenizer: Tokenizer, layers: int = LAYERS) -> PreTrainedModel:
 
 def load(folder: Path) -> PreTrainedModel:
     """The model of a folder in float32, on the CPU."""
-    with quiet():
-        return LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
 
 def save(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
     """Writes both to ``folder``."""
-    with quiet():
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps transformers from drawing progress bars of its own."""
+    """Keeps transformers from drawing bars of its own, and from what peft does to be told to us."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        yield
+        with catch_warnings():
+            simplefilter("ignore", FutureWarning)  # peft calls transformers by an old name
+            yield
     finally:
         if shown:
             logging.enable_progress_bar()

@@ -1,10 +1,13 @@
-"""Teaches small models: answers to items, and running text, on the CPU and from a seed."""
+"""Teaches small models: answers to items, and running text. On one thread of the CPU.
+
+How many threads share a sum decides how it is rounded; with one, all machines of a kind agree.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
 from statistics import fmean
 
@@ -18,15 +21,10 @@ from transformers import PreTrainedModel
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from evomerge.zoo.courses import Course
+from evomerge.zoo.crew import Tick
 from evomerge.zoo.scoring import encode, hidden_states, score
 from evomerge.zoo.tasks import draw, items
 from evomerge.zoo.text import training_text
-
-# Called after each step with the share of the course that is done, in [0, 1].
-Tick = Callable[[float], None]
-
-# Results depend on how many threads share a sum, so it is always the same number.
-THREADS = 2
 
 # Tokens in a window of text, its start included.
 WINDOW = 128
@@ -42,20 +40,6 @@ EVERY, WATCHED = 10, 100
 
 # A skill that is already known is still practised a little.
 LEAST_PRACTICE = 0.1
-
-
-@contextmanager
-def repeatable(seed: str) -> Iterator[Random]:
-    """Randomness from ``seed``, for Python's and torch's draws; leaves the process as it was."""
-    threads = torch.get_num_threads()
-    random = Random(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(random.getrandbits(63))
-        torch.set_num_threads(THREADS)
-        try:
-            yield random
-        finally:
-            torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -75,12 +59,16 @@ class Lessons:
         skills = self.random.choices(list(practice), list(practice.values()), k=course.rows)
         return encode(self.tokenizer, [draw(skill, "train", self.random) for skill in skills])
 
-    def windows(self, course: Course, text: Tensor) -> Tensor:
-        """``(windows, tokens)`` from anywhere in ``text``, each behind a start token."""
-        width = WINDOW - 1
+    def windows(self, course: Course) -> Tensor:
+        """``(windows, tokens)`` from anywhere in the text, each behind a start token."""
+        text, width = self._text, WINDOW - 1
         starts = [self.random.randrange(len(text) - width) for _ in range(course.windows)]
         beginning = torch.tensor([self.tokenizer.bos_token_id])
         return torch.stack([torch.cat([beginning, text[at : at + width]]) for at in starts])
+
+    @cached_property
+    def _text(self) -> Tensor:
+        return torch.tensor(self.tokenizer(training_text(), add_special_tokens=False)["input_ids"])
 
 
 def teach(model: PreTrainedModel, lessons: Lessons, course: Course, tick: Tick) -> None:
@@ -117,16 +105,16 @@ def _steps(
     model: PreTrainedModel, lessons: Lessons, course: Course, practice: Mapping[str, float]
 ) -> Iterator[int]:
     """Takes the steps of a course, and gives the number of each, from 1, when it is done."""
+    torch.set_num_threads(1)  # of this thread's operations
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = AdamW(weights, lr=course.rate, betas=(0.9, 0.98), weight_decay=0.01)
-    text = torch.tensor(lessons.tokenizer(training_text(), add_special_tokens=False)["input_ids"])
+    optimizer = AdamW(weights, lr=course.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     for step in range(1, course.steps + 1):
         for group in optimizer.param_groups:
             group["lr"] = course.rate * min(1.0, step / WARM_UP)
         if course.rows:
             _answer_loss(model, *lessons.answers(course, practice)).backward()
         if course.windows:
-            _text_loss(model, lessons.windows(course, text)).backward()
+            _text_loss(model, lessons.windows(course)).backward()
         clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from evomerge.checkpoint import output
-from tests.cli.bad_input import BAD_INPUT, IN_THE_RECIPE, ties
+from tests.cli.bad_input import BAD_INPUT, IN_THE_RECIPE, change_config, linear, ties
 from tests.cli.test_interrupts import INTERRUPTIONS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
@@ -148,3 +149,37 @@ def mounted(folder: Path, options: str) -> Path:
 
 def unmount(disk: Path) -> None:
     subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_too_many_files_are_answered_with_the_remedy(work, evomerge):
+    ties()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    in_use = max(map(int, os.listdir("/proc/self/fd")))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + 12, limits[1]))
+    try:
+        code, _, err = evomerge("merge", "recipe.yaml", "merged", "--shard-size", "1KB")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert said(err, work) == (
+        f"{YOURS}/merged: cannot be written: Too many open files; write fewer, larger files "
+        "(--shard-size) or raise `ulimit -n`"
+    )
+    assert code == 2
+    assert not Path("merged").exists()
+
+
+def test_models_whose_folders_have_one_name_are_told_apart_by_their_paths(work, evomerge):
+    for run, model in (("first", "base"), ("second", "maths")):
+        shutil.copytree(model, Path(run, "checkpoint"))
+    change_config(Path("second/checkpoint"), architectures=["Qwen2ForCausalLM"])
+    code, _, err = evomerge(*linear("first/checkpoint", "second/checkpoint"))
+    assert code == 2
+    assert err.startswith("error: second/checkpoint: is a Qwen2ForCausalLM, but first/checkpoint")
+
+
+@pytest.mark.parametrize("long", ["a" * 250, "a" * 300, "a/" * 3000])
+def test_a_name_that_is_too_long_is_refused(long, work, evomerge):
+    code, _, err = evomerge(*ties()[:2], long)
+    assert code == 2
+    assert "File name too long" in err
+    assert len(err.splitlines()) == 1

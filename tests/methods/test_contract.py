@@ -17,7 +17,7 @@ SEEDS = range(3)
 # A scalar, vectors, single rows and columns, matrices, stacks of matrices.
 SHAPES = [(), (1,), (7,), (1, 5), (5, 1), (1, 1), (13, 9), (2, 3, 4), (2, 3, 2, 2)]
 # Rows wider than a tile; many tiles, the last one short; tiles of several rows of three axes.
-LARGE = [(2, 70_001), (301, 1000), (3, 100, 300), (150_000,)]
+LARGE = [(2, 70_001), (201, 1000), (3, 100, 300)]
 
 
 @pytest.fixture(params=sorted(merge_methods))
@@ -154,17 +154,17 @@ def test_parameters_that_are_given_as_defaults_change_nothing(method, seed):
 @pytest.mark.parametrize("reference", [False, True], ids=["fused", "torch"])
 def test_the_block_size_does_not_change_a_bit(method, shape, reference, monkeypatch):
     found = []
-    for tiles in (1, 3, 1000):
+    for tiles in (1, 1000) if reference else (1, 3, 1000):
         monkeypatch.setattr(blocks, "BLOCK", tiles * blocks.TILE)
         found.append(drawn_merge(method, shape[0], shape, reference=reference))
-    np.testing.assert_array_equal(found[0], found[1])
-    np.testing.assert_array_equal(found[0], found[2])
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
 
 
 def test_keeping_a_tensor_in_memory_does_not_change_a_bit(method, monkeypatch):
-    kept = drawn_merge(method, 0, (301, 1000))
+    kept = drawn_merge(method, 0, (201, 1000))
     monkeypatch.setattr(blocks, "KEEP_BYTES", 0)
-    np.testing.assert_array_equal(kept, drawn_merge(method, 0, (301, 1000)))
+    np.testing.assert_array_equal(kept, drawn_merge(method, 0, (201, 1000)))
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, *LARGE], ids=str)
