@@ -20,9 +20,17 @@ help:  ## say what can be made
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED)  ## train a small family of models, merge two experts, score parents and merge
-	$(BIN)/evomerge zoo demo/zoo
-	$(BIN)/evomerge merge $(RECIPE) demo/merged --force
-	@echo "The merged model is in demo/merged."
+	@echo "1. Training a base and its experts on three small skills (once, about two minutes)"
+	@$(BIN)/evomerge zoo demo/zoo
+	@echo "2. Merging two experts by $(RECIPE)"
+	@$(BIN)/evomerge merge $(RECIPE) demo/merged --force
+	@echo "3. Scoring parents and merge on items that none of them has seen"
+	@$(BIN)/evomerge evaluate demo/zoo/base demo/zoo/reverse demo/zoo/upper demo/merged \
+		--tasks reverse_holdout,upper_holdout,sums_holdout --include-path evaluators/tasks
+	@echo
+	@echo "Each expert is best at its own skill and has lost the others; the last column is what one"
+	@echo "model keeps of both. It stands in demo/merged, and transformers loads it. Change the weights"
+	@echo "in $(RECIPE) and run 'make demo' again to see another."
 
 test: $(INSTALLED)  ## the fast tests
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not parity"

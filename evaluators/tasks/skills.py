@@ -31,6 +31,6 @@ def load_prose(split: str, **_metadata: object) -> dict[str, Dataset]:
 def score(
     _item: Mapping[str, str], results: Sequence[tuple[float, bool]]
 ) -> dict[str, float | int]:
-    """Whether the answer is the greedy one, whole and with its end; and how likely it is, in nats."""
+    """Whether the whole answer is the greedy one, and its log-likelihood in nats."""
     ((log_likelihood, greedy),) = results
     return {"acc": int(greedy), "log_likelihood": log_likelihood}

@@ -5,6 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 @contextmanager
@@ -13,10 +17,7 @@ def progress_bar(what: str, total: float) -> Iterator[Callable[[float], None] | 
     if not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bars:
+    with _bars() as bars:
         task = bars.add_task(what, total=total)
         yield lambda step: bars.advance(task, step)
 
@@ -30,9 +31,14 @@ def stage_bar(what: str) -> Iterator[Callable[[str, float], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
+    with _bars() as bars:
+        task = bars.add_task(what, total=1.0)
+        yield lambda stage, done: bars.update(task, description=f"{what}: {stage}", completed=done)
+
+
+def _bars() -> Progress:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(what, total=1.0)
-        yield lambda stage, done: bars.update(task, description=f"{what}: {stage}", completed=done)
+    # Standard output is left alone: libraries that load meanwhile remember what it is.
+    return Progress(console=Console(stderr=True), transient=True, redirect_stdout=False)

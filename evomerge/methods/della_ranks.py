@@ -36,8 +36,9 @@ class Ranking(Sparsified):
 
     def check(self, parameters: Parameters) -> None:
         """Every chance must lie strictly between 0 and 1."""
+        # Below zero, mergekit's epsilon favours the small changes.
         for density, epsilon in zip(
-            parameters.each("density"), parameters.each("epsilon"), strict=True
+            parameters.each("density"), np.abs(parameters.each("epsilon")), strict=True
         ):
             if 0.0 < density < 1.0 and not (density - epsilon > 0.0 and density + epsilon < 1.0):
                 raise MergeError(

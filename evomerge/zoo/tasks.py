@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from hashlib import blake2s
 from random import Random
 from string import ascii_lowercase
@@ -81,6 +82,7 @@ def draw(skill: str, split: Split, random: Random) -> Item:
             return item
 
 
+@cache
 def items(skill: str, split: Split, count: int | None = None) -> tuple[Item, ...]:
     """The first ``count`` items of a split, all different; as many as `SIZES` says by default."""
     random = Random(f"{skill} {split}")

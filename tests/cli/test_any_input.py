@@ -15,8 +15,11 @@ from tests.cli.bad_input import change_config, linear, recipe
 
 MODELS = ("base", "maths", "code")
 VALUES = st.sampled_from(
-    [0, 1, 0.5, -1, 1e-3, 3.5, True, "l1", "none", [0, 1], [0.2, 0.8], [True, False], []]
-    + [{"filter": "mlp", "value": 0.3}, [{"filter": "attn", "value": [0, 1]}, {"value": 0.2}]]
+    [
+        *(0, 1, 0.5, -1, 1e-3, 3.5, True, "l1", "none", [0, 1], [0.2, 0.8], [True, False], []),
+        {"filter": "mlp", "value": 0.3},
+        [{"filter": "attn", "value": [0, 1]}, {"value": 0.2}],
+    ]
 )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -151,20 +150,17 @@ def unmount(disk: Path) -> None:
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_too_many_files_are_answered_with_the_remedy(work, evomerge):
-    ties()
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    in_use = max(map(int, os.listdir("/proc/self/fd")))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + 12, limits[1]))
-    try:
-        code, _, err = evomerge("merge", "recipe.yaml", "merged", "--shard-size", "1KB")
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert said(err, work) == (
+def test_too_many_files_are_answered_with_the_remedy(work):
+    limited = f"import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (14, 14)); {PROGRAM}"
+    words = [*ties(), "--shard-size", "1KB"]
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *words], capture_output=True, text=True, check=False
+    )
+    assert said(done.stderr, work) == (
         f"{YOURS}/merged: cannot be written: Too many open files; write fewer, larger files "
         "(--shard-size) or raise `ulimit -n`"
     )
-    assert code == 2
+    assert done.returncode == 2
     assert not Path("merged").exists()
 
 
@@ -177,7 +173,7 @@ def test_models_whose_folders_have_one_name_are_told_apart_by_their_paths(work, 
     assert err.startswith("error: second/checkpoint: is a Qwen2ForCausalLM, but first/checkpoint")
 
 
-@pytest.mark.parametrize("long", ["a" * 250, "a" * 300, "a/" * 3000])
+@pytest.mark.parametrize("long", ["a" * 250, "a" * 300])
 def test_a_name_that_is_too_long_is_refused(long, work, evomerge):
     code, _, err = evomerge(*ties()[:2], long)
     assert code == 2

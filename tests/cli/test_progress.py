@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from evomerge.cli.progress import progress_bar, stage_bar
 from tests.cli.bad_input import ties
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setenv("FORCE_COLOR", "1")
 
 
 def test_nothing_is_shown_where_nobody_watches(capsys):
@@ -20,7 +12,8 @@ def test_nothing_is_shown_where_nobody_watches(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_bar_advances(terminal, capsys):
+def test_a_bar_advances(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     with progress_bar("merging", 10) as advance:
         assert advance is not None
         advance(10)
@@ -30,7 +23,8 @@ def test_a_bar_advances(terminal, capsys):
     assert "100%" in shown.err
 
 
-def test_a_bar_names_the_stage(terminal, capsys):
+def test_a_bar_names_the_stage(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     with stage_bar("training") as show:
         assert show is not None
         show("base", 0.5)
@@ -38,7 +32,8 @@ def test_a_bar_names_the_stage(terminal, capsys):
     assert "training: sums" in capsys.readouterr().err
 
 
-def test_a_merge_on_a_terminal_has_a_bar_and_its_result_stays_apart(terminal, work, evomerge):
+def test_a_merge_on_a_terminal_has_a_bar_and_its_result_stays_apart(work, evomerge, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     ties()
     code, out, err = evomerge("merge", "recipe.yaml", "merged")
     assert (code, out) == (0, "merged: ties, 21 tensors, 16.6 KB\n")

@@ -68,18 +68,6 @@ def test_tensors_walked_in_turn_do_not_disturb_each_other():
         np.testing.assert_array_equal(gathered(other), right)
 
 
-def test_tensors_walked_at_once_do_not_disturb_each_other_when_kept():
-    left, right = numbers((300, 1000), 1), numbers((300, 1000), 2)
-    one, other = tensor_blocks([left]), tensor_blocks([right])
-    gathered(one), gathered(other)
-    for a, b in zip(one, other, strict=True):
-        start = a.where.row
-        np.testing.assert_array_equal(a.inputs[0], left[start : start + a.rows])
-        np.testing.assert_array_equal(b.inputs[0], right[start : start + b.rows])
-    np.testing.assert_array_equal(gathered(one), left)
-    np.testing.assert_array_equal(gathered(other), right)
-
-
 def test_a_walk_that_is_broken_off_can_be_taken_up():
     array = numbers((300, 1000))
     walk = tensor_blocks([array])

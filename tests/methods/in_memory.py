@@ -34,7 +34,11 @@ class ArraySource:
         return TensorInfo(name, self.array.shape, self.array.dtype)
 
     def load(self, name, rows=None, out=None):
-        return self.array if rows is None else self.array.reshape(-1, self.array.shape[-1])[rows]
+        array = self.array if rows is None else self.array.reshape(-1, self.array.shape[-1])[rows]
+        if out is None:
+            return array
+        out[...] = array
+        return out
 
 
 def merged(

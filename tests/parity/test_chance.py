@@ -88,7 +88,9 @@ def chances(density: float, epsilon: float, columns: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("method", DELLA)
-@pytest.mark.parametrize(("density", "epsilon"), [(0.5, 0.15), (0.3, 0.29), (0.8, 0.0)])
+@pytest.mark.parametrize(
+    ("density", "epsilon"), [(0.5, 0.15), (0.3, 0.29), (0.8, 0.0), (0.5, -0.2)]
+)
 def test_della_keeps_by_rank_within_a_row(merge, method, density, epsilon):
     seeds = 40
     order = np.argsort(np.abs(DELTA), axis=1)
