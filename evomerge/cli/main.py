@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except BaseException as error:  # what is interrupted may fail in any way
             code = INTERRUPTED if interrupted.is_set() else _explain(error)
     if interrupted.is_set():
-        code = _interrupted(words[0])
+        code = _interrupted("".join(words[:1]))
     sys.exit(code)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from itertools import islice
+from time import sleep
 
 import numpy as np
 import pytest
@@ -124,6 +125,29 @@ def test_an_error_surfaces_once_and_stops_the_rest(watched, threads):
     assert caught.value.__context__ is None
     assert threading.active_count() == before
     assert len(sources[0].reads) < len(plan.tensors)
+
+
+def test_an_error_ends_the_work_on_large_tensors_too(tmp_path):
+    # One thread is in the midst of a tensor of thirty blocks when the other one fails.
+    large, failed = of_layer(0, "mlp.down_proj.weight"), threading.Event()
+    tensors = llama(0) | {large: np.zeros((30 * 128, 1024), np.float32)}
+    folder = model(tmp_path / "large", tensors)
+
+    class Slow(Watched):
+        def load(self, name, rows=None, out=None):
+            if name == large and self.reads[name]:
+                failed.wait(10)
+                sleep(0.02)
+            if name in self.broken:
+                failed.set()
+            return super().load(name, rows, out)
+
+    asked = Recipe.from_tree(recipe("passthrough", folder))
+    sources = {each: Slow(open_source(each), [of_layer(0, UP)]) for each in asked.references()}
+    plan = plan_merge(asked, with_sources(asked, sources))
+    with pytest.raises(OSError, match="cannot be read"):
+        run(plan, nothing, Options(threads=2))
+    assert next(iter(sources.values())).reads[large] < 15
 
 
 def test_an_error_reaches_who_asks_for_the_tensor(watched):
