@@ -64,6 +64,7 @@ LATE = {
     "cli": {"evomerge"},  # a verb loads what it needs, when it needs it
     "evaluators": {"evomerge.evaluators.harness.run"},
     "merging": {"evomerge.kernels.torch_arrays"},
+    "zoo": {"evomerge.zoo.assembling"},
 }
 
 FILE_LINES = 300
