@@ -22,7 +22,7 @@ def load(file: str, **_metadata: object) -> dict[str, Dataset]:
 
 
 def load_prose(split: str, **_metadata: object) -> dict[str, Dataset]:
-    """Documents of Python's language reference: of topics that no model of the zoo has read."""
+    """Paragraphs of Python's language reference that no model of the zoo has read."""
     from evomerge.zoo.text import documents
 
     return {"test": Dataset.from_list([{"text": text} for text in documents(split)])}

@@ -26,9 +26,9 @@ class Budget:
     """
 
     base_steps: int = 400
-    competence: float = 0.47
+    competence: float = 0.5
     expert_steps: int = 100
-    adapter_steps: int = 60
+    adapter_steps: int = 40
     bare_steps: int = 8
     rows: int = 128
 

@@ -83,7 +83,7 @@ def members() -> tuple[Member, ...]:
         Member("deeper", 3, _deeper),
         Member("other_vocabulary", 2, _other_vocabulary),
         *(Member(skill, 13, partial(_expert, skill), of_base=True) for skill in SKILLS),
-        *(Member(f"adapters/{skill}", 9, partial(_adapter, skill), True) for skill in ADAPTED),
+        *(Member(f"adapters/{skill}", 6, partial(_adapter, skill), True) for skill in ADAPTED),
     )
 
 

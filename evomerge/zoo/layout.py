@@ -92,11 +92,12 @@ def is_whole(zoo: Zoo, origin: Origin) -> bool:
         return False
     for name, entry in _read(zoo.manifest)["files"].items():
         file = zoo.folder / name
-        if not file.is_file():
+        if not file.parent.is_dir():
             return False
-        if file.stat().st_size != entry["bytes"]:
+        size = file.stat().st_size if file.is_file() else 0
+        if size != entry["bytes"]:
             raise OutputError(
-                f"{file}: has {file.stat().st_size} bytes, but was built with {entry['bytes']}; "
+                f"{file}: has {size} bytes, but was built with {entry['bytes']}; "
                 f"delete {file.parent} to have it built again"
             )
     return True
@@ -115,7 +116,7 @@ def write_manifest(zoo: Zoo, origin: Origin, versions: Mapping[str, str]) -> Non
             "sha256": sha256(file.read_bytes()).hexdigest(),
         }
         for file in sorted(zoo.folder.rglob("*"))
-        if file.is_file() and file not in {zoo.mark, zoo.manifest}
+        if file.is_file() and file.parent != zoo.folder
     }
     whole = {**origin, "versions": dict(versions), "files": files}
     unfinished = zoo.manifest.with_suffix(".tmp")

@@ -1,12 +1,13 @@
 """Real text that is on every machine: the language reference that Python brings with it.
 
-A topic belongs to one split by the hash of its title, so no held-out text was trained on, even
-where two versions of Python word a topic differently.
+Its topics repeat each other in part. So it is split by paragraphs, each of which counts once and
+belongs to one split by its hash.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import blake2s
 from pydoc_data.topics import topics
@@ -14,8 +15,8 @@ from types import MappingProxyType
 
 from evomerge.zoo.tasks import Split, split_of
 
-# Bytes of a document: two windows of a model.
-DOCUMENT = 256
+# Bytes of a paragraph that makes a document: one to four windows of a model.
+SHORTEST, LONGEST = 100, 500
 
 # How many documents a split holds.
 SIZES: Mapping[Split, int] = MappingProxyType({"search": 40, "holdout": 100})
@@ -23,27 +24,20 @@ SIZES: Mapping[Split, int] = MappingProxyType({"search": 40, "holdout": 100})
 
 @cache
 def training_text() -> str:
-    """All topics of the training split, one after the other."""
-    return "\n".join(_texts("train"))
+    """All paragraphs of the training split, in the order of the topics."""
+    return "".join(_paragraphs("train"))
 
 
 @cache
 def documents(split: Split) -> tuple[str, ...]:
-    """Whole lines of the topics of ``split``, at most `DOCUMENT` bytes in each document."""
-    found = {part for text in _texts(split) for part in _parts(text)}
-    # A draw that depends on nothing but the documents themselves.
-    return tuple(sorted(found, key=lambda part: blake2s(part.encode()).digest())[: SIZES[split]])
+    """Paragraphs of ``split``, neither short nor long, as many as `SIZES` says."""
+    fit = [part for part in _paragraphs(split) if SHORTEST <= len(part.encode()) <= LONGEST]
+    # A draw that depends on nothing but the paragraphs themselves.
+    return tuple(sorted(fit, key=lambda part: blake2s(part.encode()).digest())[: SIZES[split]])
 
 
-def _texts(split: Split) -> Iterator[str]:
-    return (text for title, text in sorted(topics.items()) if split_of(title) == split)
-
-
-def _parts(text: str) -> Iterator[str]:
-    """The full documents of ``text``; what is left over at its end is too short to count."""
-    part = ""
-    for line in text.splitlines(keepends=True):
-        if len((part + line).encode()) > DOCUMENT:
-            yield part
-            part = ""
-        part += line
+@cache
+def _paragraphs(split: Split) -> Sequence[str]:
+    """Each paragraph once, with the empty line that ends it."""
+    parts = (part for _, text in sorted(topics.items()) for part in re.split("\n{2,}", text))
+    return tuple(f"{part}\n\n" for part in dict.fromkeys(parts) if split_of(part) == split)
