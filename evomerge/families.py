@@ -27,6 +27,10 @@ PER_LAYER_LISTS = (
 )
 LAYER_COUNTS = ("num_hidden_layers", "n_layer", "num_layers")
 
+# Not trained, though early releases of transformers stored them: causal masks, and the frequencies
+# of rotary embeddings. Some checkpoints have them and others of the same model do not.
+BUFFERS = (".attn.bias", ".attention.bias", ".masked_bias", ".rotary_emb.inv_freq")
+
 
 @dataclass(frozen=True)
 class Family:
@@ -81,6 +85,10 @@ class Family:
     def is_embedding(self, name: str) -> bool:
         """Whether the tensor is the token embedding, which a tied head shares."""
         return self.bare(name) == self.embedding
+
+    def is_buffer(self, name: str) -> bool:
+        """Whether the tensor is a constant of the architecture, which is not merged."""
+        return name.endswith(BUFFERS)
 
     def bare(self, name: str) -> str:
         """The name without its root, under which tensors of two checkpoints are the same."""

@@ -12,7 +12,6 @@ from evomerge.checkpoint.chat_template import chat_template, write_chat_template
 from evomerge.checkpoint.config import merged_config
 from evomerge.checkpoint.tokenizer_files import copy_generation_config, copy_tokenizer
 from evomerge.checkpoint.writer import FolderWriter
-from evomerge.dtypes import is_float
 from evomerge.errors import OutputError
 from evomerge.merging.plan import Plan
 from evomerge.merging.stream import Options, Progress, check_device, run
@@ -141,9 +140,9 @@ def _config(plan: Plan) -> dict[str, object]:
         chosen = next((s for s in part.sources if s.model == part.base), part.sources[0])
         config = models.by_reference[chosen.model].source.config
         origins += [(config, layer) for layer in chosen.layers]
-    # A mask of true and false may be the largest tensor of a small model.
-    floats = [tensor.info for tensor in plan.tensors if is_float(tensor.info.dtype)]
-    largest = max(floats, key=lambda info: info.size)
+    # Copied tensors, which may be large masks, keep types of their own.
+    merged = [tensor.info for tensor in plan.tensors if tensor.parameters is not None]
+    largest = max(merged, key=lambda info: info.size)
     donor = models.donor.source.config
     if vocabulary is not None:
         donor = vocabulary.adapted(donor, models.donor_reference)

@@ -108,6 +108,8 @@ class _Planner:
         if len(present) < len(place.found):
             self._check_missing(place)
         pairs = [(ref, self._input(ref, name)) for ref, _, name in present]
+        if self.models.family.is_buffer(place.name):
+            return self._copied(place.name, pairs)
         infos = [each.source.info(each.name) for _, each in pairs]
         _check_shapes([each for _, each in pairs], place.name)
         work, written = self._types([info.dtype for info in infos])
@@ -119,16 +121,21 @@ class _Planner:
         inputs, base = self._roles(pairs, place.slice.base)
         if len(present) < len(place.found) and not self._enough(inputs, base, place):
             return self._survivor(info, inputs, base, work)
-        settings = {ref: own for ref, own, _ in present}
-        by_index = {self.models.by_reference[ref].index: ref for ref in settings}
+        return TensorPlan(info, inputs, base, work, self._parameters(place, inputs))
+
+    def _copied(self, name: str, pairs: Sequence[tuple[ModelReference, Input]]) -> TensorPlan:
+        """Takes a tensor that is not trained from the donor or else the first model that has it."""
+        of_donor = (each for ref, each in pairs if ref == self.models.donor_reference)
+        origin = next(of_donor, pairs[0][1])
+        info = replace(origin.source.info(origin.name), name=name)
+        return TensorPlan(info, (origin,), None, info.dtype, None)
+
+    def _parameters(self, place: Place, inputs: tuple[Input, ...]) -> Parameters:
+        settings = {self.models.by_reference[ref].index: own for ref, own, _ in place.found}
         # To filters, an embedding that a tied model lends to the head is a head.
         is_head = place.name == self.models.family.head
         sources = [
-            (
-                each.source.label,
-                place.name if is_head else each.name,
-                settings[by_index[each.model]],
-            )
+            (each.source.label, place.name if is_head else each.name, settings[each.model])
             for each in inputs
         ]
         shared = [place.slice.settings, self.recipe.parameters]
@@ -138,7 +145,7 @@ class _Planner:
         except MergeError as error:
             labels = ", ".join(label for label, _, _ in sources)
             raise RecipeError(f"{place.name}: {error} (models: {labels})") from error
-        return TensorPlan(info, inputs, base, work, parameters)
+        return parameters
 
     def _input(self, reference: ModelReference, name: str) -> Input:
         model = self.models.by_reference[reference]

@@ -39,5 +39,7 @@ def documents(split: Split) -> tuple[str, ...]:
 @cache
 def _paragraphs(split: Split) -> Sequence[str]:
     """Each paragraph once, with the empty line that ends it."""
-    parts = (part for _, text in sorted(topics.items()) for part in re.split("\n{2,}", text))
+    parts = (
+        part for _, text in sorted(topics.items()) for part in re.split("\n{2,}", text.strip("\n"))
+    )
     return tuple(f"{part}\n\n" for part in dict.fromkeys(parts) if split_of(part) == split)

@@ -94,3 +94,29 @@ def test_partial_tensors(tmp_path: Path, models: dict[str, Path], method: str, b
         merge(Recipe.from_tree(tree), tmp_path / "ours")
     with pytest.raises(ValueError, match="non-base inputs"):
         by_mergekit(tree, tmp_path / "theirs")
+
+
+# Tensors that mergekit does not write for this family, and that do not stand in its way.
+FREQUENCIES = "model.layers.{}.self_attn.rotary_emb.inv_freq"
+
+
+@pytest.mark.parametrize("old", [EVERYONE, ("expert_1", "expert_2"), BASE_AND_ONE, BASE_ALONE])
+@pytest.mark.parametrize("method", METHODS)
+def test_frequencies_of_old_checkpoints_do_not_count(
+    tmp_path: Path, zoo: Zoo, method: str, old: tuple[str, ...]
+):
+    models = {}
+    for name in EVERYONE:
+        folder = Path(zoo({"model": f"llama/{name}"})["model"])
+        models[f"{name} without"] = folder
+        models[f"{name} with"] = copytree(folder, tmp_path / name)
+        tensors = load_file(folder / "model.safetensors")
+        tensors |= {FREQUENCIES.format(layer): torch.ones(4) for layer in range(4)}
+        save_file(tensors, tmp_path / name / "model.safetensors", {"format": "pt"})
+    pair = follow(recipe(method, models, old), tmp_path)
+    assert_same(
+        pair,
+        ours_as_theirs=lambda tensors: {
+            name: tensor for name, tensor in tensors.items() if not name.endswith("inv_freq")
+        },
+    )

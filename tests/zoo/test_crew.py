@@ -82,7 +82,9 @@ def test_what_a_job_raises_stops_the_others_and_comes_out():
     failing = Job("failing", 1, fail)
     needing = Job("needing", 1, lambda _tick: pytest.fail("went on without"), after=failing)
     with pytest.raises(ValueError, match="no"):
-        work_off([Job("busy", 1, until_stopped(started)), failing, needing, never], ignore, workers=2)
+        work_off(
+            [Job("busy", 1, until_stopped(started)), failing, needing, never], ignore, workers=2
+        )
 
 
 def test_what_the_watcher_raises_stops_all_and_comes_out():
