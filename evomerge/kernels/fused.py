@@ -164,10 +164,10 @@ def _ranked(
     limits = np.minimum(thresholds, DRAWS - 1).astype(np.uint32)
     for model, noise in enumerate(block.where.keys):
         folds.order_keys(_inputs(block), model, keys, reverse=False)
-        if thresholds[model].min() >= DRAWS:  # kept whole: no order matters, no draw is too large
+        keys.sort(axis=1)
+        if thresholds[model].min() >= DRAWS:  # kept whole: no draw is too large
             kept.fill(1)
         else:
-            keys.sort(axis=1)
             drawn_by = np.asarray(noise, np.uint32)
             folds.mark_drawn(keys, limits[model], drawn_by, block.where.offset, kept)
         yield kept, keys

@@ -23,8 +23,9 @@ INTERRUPTIONS = {
 MESSAGE = "error: evomerge merge: interrupted; nothing half-written is left behind\n"
 
 # The command line, but each block takes its time, and the first one says that it is there.
+# What starts in the background inherits that Ctrl-C is ignored; a terminal's commands do not.
 SLOWLY = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from evomerge.checkpoint.writer import FolderWriter
 from evomerge.cli.main import main
@@ -37,6 +38,7 @@ def slow_write(*args):
     time.sleep(0.05)
 
 FolderWriter.write = slow_write
+signal.signal(signal.SIGINT, signal.default_int_handler)
 main(["merge", "recipe.yaml", "new/merged", "--force"])
 """
 
