@@ -39,7 +39,6 @@ def documents(split: Split) -> tuple[str, ...]:
 @cache
 def _paragraphs(split: Split) -> Sequence[str]:
     """Each paragraph once, with the empty line that ends it."""
-    parts = (
-        part for _, text in sorted(topics.items()) for part in re.split("\n{2,}", text.strip("\n"))
-    )
+    whole = (text.strip("\n") for _, text in sorted(topics.items()))
+    parts = (part for text in whole for part in re.split("\n{2,}", text))
     return tuple(f"{part}\n\n" for part in dict.fromkeys(parts) if split_of(part) == split)

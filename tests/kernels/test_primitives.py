@@ -346,13 +346,15 @@ def test_results_are_rounded_once(engine):
 
 
 def test_rounding_is_to_nearest_and_even():
-    x = np.linspace(1, 1.1, 10001, dtype=np.float32)[None]
-    (block,) = blocks_of([np.concatenate([x, -x, np.array([AWKWARD], np.float32)], axis=1)])
-    out = np.empty(block.inputs[0].shape, BFLOAT16)
+    # Every number between two neighbours in bfloat16, halves and what lies beside them.
+    halves = 1 + np.arange(256) * 2.0**-8
+    beside = np.nextafter(np.float32(halves), np.float32([[0], [9]]))
+    x = np.concatenate([halves, beside.ravel(), np.linspace(1, 4, 999), AWKWARD])
+    x = np.concatenate([x, -x]).astype(np.float32)[None]
+    (block,) = blocks_of([x])
+    out = np.empty(x.shape, BFLOAT16)
     primitives.weighted_sum(replace(block, out=out), Shares(np.ones(1)))
-    np.testing.assert_array_equal(
-        out.view(np.uint16), block.inputs[0].astype(BFLOAT16).view(np.uint16)
-    )
+    np.testing.assert_array_equal(out.view(np.uint16), x.astype(BFLOAT16).view(np.uint16))
 
 
 def test_float64_stays_float64():
