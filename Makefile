@@ -28,9 +28,9 @@ demo: $(INSTALLED)  ## train a small family of models, merge two experts, score 
 	@$(BIN)/evomerge evaluate demo/zoo/base demo/zoo/reverse demo/zoo/upper demo/merged \
 		--tasks reverse_holdout,upper_holdout,sums_holdout --include-path evaluators/tasks
 	@echo
-	@echo "Each expert is best at its own skill and has lost the others; the last column is what one"
-	@echo "model keeps of both. It stands in demo/merged, and transformers loads it. Change the weights"
-	@echo "in $(RECIPE) and run 'make demo' again to see another."
+	@echo "Read each row from left to right: base, the two experts, and what the one merged model keeps of"
+	@echo "both. It stands in demo/merged, and transformers loads it. Change the weights in"
+	@echo "$(RECIPE) and run 'make demo' again to see another."
 
 test: $(INSTALLED)  ## the fast tests
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not parity"

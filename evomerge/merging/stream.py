@@ -55,9 +55,7 @@ class Merger:
         """Chooses the engine; raises MergeError when the device is not there."""
         self._plan = plan
         self._options = options
-        fused = fused_engine() if options.device == "cpu" and options.kernels else None
-        self._fused = fused
-        self._device = options.device if fused is None else None
+        self._fused = fused_engine() if options.device == "cpu" and options.kernels else None
         check_device(options.device)
         self._stopped = Event()
         self._pools: dict[tuple[int, ...], tuple[object, Mapping[str, int]]] = {}
@@ -191,12 +189,11 @@ class _Pool:
         self.models = parts[0].models
         self.columns = parts[0].columns
         self.size = 0
-        self.shape: tuple[int, ...] = ()
         for part in parts:
             part.pool = self.size
             part.keeps = False
             self.size += part.size
-        self.shape = (self.size,)
+        self.shape: tuple[int, ...] = (self.size,)
 
     def __iter__(self) -> Iterator[Block]:
         for part in self.parts:
