@@ -8,6 +8,9 @@
     ├── MergeError         models that cannot be merged this way
     ├── OutputError        a result that cannot be written
     ├── EvaluationError    a model that cannot be scored
+    │   ├── DeadlineExceeded   in the time it was given
+    │   └── OutOfMemory        in the memory there is
+    ├── SearchError        a run that cannot begin, or cannot go on
     └── MissingExtra       a feature whose optional packages are not installed
 
 Messages have the form ``<where>: <found>; <expected or remedy>``.
@@ -49,6 +52,18 @@ class OutputError(EvomergeError):
 
 class EvaluationError(EvomergeError):
     """A model that cannot be scored."""
+
+
+class DeadlineExceeded(EvaluationError):
+    """A model that was not scored in time. Another day it might be: never recalled."""
+
+
+class OutOfMemory(EvaluationError):
+    """A model that could not be scored in the memory there was. Never recalled."""
+
+
+class SearchError(EvomergeError):
+    """A run that cannot begin, or cannot go on."""
 
 
 class MissingExtra(EvomergeError):

@@ -135,7 +135,7 @@ def read_goals(objectives: object, constraints: object = None) -> Goals:
         pareto = len(weights) > 1
     else:
         raise RecipeError(
-            f"objectives: found {objectives!r}; expected a name, a list of names, or weights by name"
+            f"objectives: found {objectives!r}; expected a name, names, or weights by name"
         )
     if not weights:
         raise RecipeError("objectives: found none; name the scores to be made better")

@@ -15,7 +15,8 @@ Point: TypeAlias = Mapping[str, Value]
 Contribution: TypeAlias = float | int | str | Sequence["Contribution"] | None
 
 # The stages of a run, in their order.
-BASELINES, SEARCH, SIMPLIFICATION, HOLDOUT = "baselines", "search", "simplification", "holdout"
+BASELINES, SEARCH, RETRIES = "baselines", "search", "retries"
+SIMPLIFICATION, HOLDOUT = "simplification", "holdout"
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ class Trial:
 
     Attributes:
         number: its place in the study, from 0.
-        stage: ``baselines``, ``search``, ``simplification`` or ``holdout``, or the name of a stage
-            of a chain.
+        stage: ``baselines``, ``search``, ``retries``, ``simplification`` or ``holdout``, or the
+            name of a stage of a chain.
         recipe: what was built, as the tree of its YAML.
         label: what reports call it: ``base``, ``uniform soup``; empty for most.
         point: where in the space it stands, values that its recipe does not read at the middle of
@@ -108,8 +109,8 @@ class Trial:
         seconds: by phase; ``ask`` is the optimizer's.
         attempts: how often it was tried.
         recalled: the trial whose result this one repeats, because it built the same recipe.
-        subject: for a line of ``holdout`` the trial that was scored again; for one of
-            ``simplification`` the trial that is being simplified.
+        subject: for a line of ``holdout`` or ``retries`` the trial that was scored again; for one
+            of ``simplification`` the trial that is being simplified.
     """
 
     number: int

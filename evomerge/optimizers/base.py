@@ -28,6 +28,10 @@ from evomerge.space import Space
 from evomerge.trial import Point
 
 
+class Exhausted(Exception):  # noqa: N818  not an error: there is nothing left to propose
+    """Raised by ``ask`` when an optimizer has proposed all it ever will; its text says why."""
+
+
 @dataclass(frozen=True)
 class Setup:
     """What every optimizer is made from.
@@ -54,8 +58,12 @@ class Optimizer(Protocol):
         An optimizer that ranks only its own points may use them to choose where it starts.
         """
 
-    def ask(self, number: int) -> Point | None:
-        """A point for trial ``number``; None if more must be told first."""
+    def ask(self, number: int) -> Point:
+        """A point for trial ``number``.
+
+        Raises:
+            Exhausted: there is none left.
+        """
 
     def tell(self, number: int, point: Point, outcome: Outcome) -> None:
         """What came of trial ``number``.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias, cast
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -135,9 +135,13 @@ class Recipe(Entry):
         except ValidationError as error:
             raise complaint(error, where) from error
 
+    def tree(self) -> Mapping[str, object]:
+        """The recipe as dicts, lists and scalars, defaults left out; ``from_tree`` reads it."""
+        return cast("Mapping[str, object]", plain(self))
+
     def write(self) -> str:
         """The recipe as YAML that mergekit reads too."""
-        return dump_yaml(plain(self))
+        return dump_yaml(self.tree())
 
     def digest(self) -> str:
         """A name for what the recipe says, however it is spelled: 64 hexadecimal digits."""
