@@ -47,6 +47,8 @@ class ItemTable:
         share: the weight of this table's value in the evaluator's score, in [0, 1]; 0 where it is
             only reported. The score is the sum of share times value over the tables.
         contributions: by the item's index in its task.
+        clusters: by the item's index, the name of the group of items that it depends on; empty
+            where every item stands for itself.
     """
 
     evaluator: str
@@ -56,6 +58,7 @@ class ItemTable:
     aggregation: str
     share: float
     contributions: Mapping[int, Contribution] = field(repr=False)
+    clusters: Mapping[int, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
