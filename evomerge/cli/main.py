@@ -26,6 +26,7 @@ VERBS = {
     "inspect": "Show what is in a model, or whether a recipe can be merged.",
     "merge": "Turn a recipe into a model folder.",
     "evaluate": "Score models side by side.",
+    "completion": "Print the script with which a shell completes words.",
 }
 
 UNREAD, USER_ERROR, INTERRUPTED = 1, 2, 130
