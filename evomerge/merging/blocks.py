@@ -17,6 +17,7 @@ from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.dtypes import BFLOAT16, FLOAT32, FLOAT64, DType, dtype_name, promote
 from evomerge.errors import MergeError
 from evomerge.kernels.block import TILE, Block, Engine, NDArray, Where
+from evomerge.methods.base import Blocks
 from evomerge.noise import Key
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 # Elements of one model in a block: the inputs of a few models stay in a second-level cache.
 BLOCK = 2 * TILE
-# A tensor whose inputs take no more than this is kept in memory from its second pass on.
+# A tensor that is read more than once is kept in memory if its inputs take no more than this.
 KEEP_BYTES = 48 << 20
 # Arrays begin at whole cache lines.
 ALIGNMENT = 64
@@ -59,12 +60,14 @@ class Reading:
         device: the torch device they are moved to; None leaves them NumPy arrays.
         allow_nan: whether NaN and infinity in a model are let through.
         stopped: set when nobody waits for the result any more.
+        block: elements of one model in a block, about.
     """
 
     engine: Engine
     device: str | None = None
     allow_nan: bool = False
     stopped: Event = field(default_factory=Event)
+    block: int = BLOCK
 
 
 class TensorBlocks:
@@ -75,8 +78,10 @@ class TensorBlocks:
         size: elements of one model.
         columns: elements in a row; a vector is one row.
         shape: of the tensor.
+        keys: of the noise, for each model.
         pool: elements that stand before this tensor in a pool of several.
-        keeps: whether the inputs stay in memory from the second pass on.
+        whole: the pool, or these blocks where there is none.
+        keeps: whether the inputs may stay in memory from one pass to the next.
     """
 
     def __init__(
@@ -88,24 +93,41 @@ class TensorBlocks:
         reading: Reading,
     ) -> None:
         """``work`` is the type inputs are cast to first; ``keys`` are of the inputs, in order."""
+        self.keys = keys
         self.shape = inputs[0].info.shape
         self.models = len(inputs)
         self.size = prod(self.shape)
         self.columns = self.shape[-1] if self.shape else 1
         self.pool = 0
+        self._pooled: Blocks | None = None
         self._inputs = [*inputs, *([] if base is None else [base])]
-        self.keeps = sum(each.info.nbytes for each in self._inputs) <= KEEP_BYTES
+        self._bytes = sum(each.info.nbytes for each in self._inputs)
+        self.keeps = self._bytes <= KEEP_BYTES
         self._has_base = base is not None
         self._work = work
-        self._keys = keys
         self._reading = reading
         self._passes = 0
         self._kept: dict[int, list[NDArray | Tensor]] = {}
 
+    @property
+    def whole(self) -> Blocks:
+        """The pool that these blocks belong to, or themselves."""
+        return self if self._pooled is None else self._pooled
+
+    def join(self, pool: Blocks, start: int) -> None:
+        """Makes these blocks part of a pool, in which ``start`` elements stand before them."""
+        self._pooled, self.pool = pool, start
+
     def __iter__(self) -> Iterator[Block]:
         """The blocks, first to last. The arrays of a block are overwritten by the next."""
+        return self._walk(keep=self.keeps)
+
+    def last(self) -> Iterator[Block]:
+        """The blocks once more, and nothing kept for another pass."""
+        return self._walk(keep=False)
+
+    def _walk(self, *, keep: bool) -> Iterator[Block]:
         self._passes += 1
-        keep = self._passes > 1 and self.keeps
         if _memory.kept.owner is not self:  # another tensor's blocks, or another thread's
             self._kept = {}
         for row, rows in self._spans():
@@ -126,7 +148,7 @@ class TensorBlocks:
         if not self.size:
             return
         tile = self._tile // self.columns
-        step = tile * max(1, BLOCK // self._tile)
+        step = tile * max(1, self._reading.block // self._tile)
         rows = self.size // self.columns
         for start in range(0, rows, step):
             yield start, slice(start, min(start + step, rows))
@@ -136,13 +158,13 @@ class TensorBlocks:
         return max(1, TILE // max(1, self.columns)) * self.columns
 
     def _block(self, row: int, arrays: list[NDArray | Tensor]) -> Block:
-        where = Where(row, self.columns, self._tile, self._keys, self.pool)
+        where = Where(row, self.columns, self._tile, self.keys, self.pool)
         base = arrays[-1] if self._has_base else None
         return Block(arrays[: self.models], base, None, where, self._reading.engine)
 
     def _load(self, row: int, rows: slice | None, *, keep: bool) -> list[NDArray | Tensor]:
         if keep and not self._kept:
-            _memory.kept.clear(self)
+            _memory.kept.clear(self, self._bytes)
         store = _memory.kept if keep else _memory.passing
         if not keep:
             store.clear(self)
@@ -208,10 +230,15 @@ class Arena:
         """Whose arrays these are, if it is still there."""
         return self._owner() if self._owner is not None else None
 
-    def clear(self, owner: object) -> None:
-        """Takes everything back for a new owner: arrays handed out so far will be overwritten."""
+    def clear(self, owner: object, nbytes: int = 0) -> None:
+        """Takes everything back for a new owner: arrays handed out so far will be overwritten.
+
+        ``nbytes`` is what the new owner will ask for, as far as it knows.
+        """
         self._used = 0
         self._owner = ref(owner)
+        if nbytes > len(self._memory):
+            self._memory = np.empty(nbytes, np.uint8)
 
     def array(self, dtype: DType, shape: tuple[int, ...]) -> NDArray:
         """An array with arbitrary content."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,8 +18,9 @@ from evomerge.dtypes import BFLOAT16, FLOAT32, FLOAT64, DType
 from evomerge.errors import MergeError
 from evomerge.kernels.block import Block, Engine, NDArray
 from evomerge.kernels.engine import fused_engine, reference_engine
-from evomerge.merging.blocks import Reading, TensorBlocks
+from evomerge.merging.blocks import BLOCK, Reading, TensorBlocks
 from evomerge.merging.plan import Plan, TensorPlan
+from evomerge.merging.surveys import Pool, Surveys
 from evomerge.noise import noise_key
 
 if TYPE_CHECKING:
@@ -40,25 +41,37 @@ class Options:
         threads: how many tensors are merged at a time on the CPU; 0 is one for each core.
         allow_nan: let NaN and infinity in the models through.
         kernels: use the compiled CPU kernels where they exist.
+        block: elements of one model that are computed on at a time, about.
     """
 
     device: str = "cpu"
     threads: int = 0
     allow_nan: bool = False
     kernels: bool = True
+    block: int = BLOCK
 
 
 class Merger:
     """Makes the tensors of one plan, in any order and from any thread."""
 
-    def __init__(self, plan: Plan, options: Options) -> None:
-        """Chooses the engine; raises MergeError when the device is not there."""
+    def __init__(self, plan: Plan, options: Options, surveys: Surveys | None = None) -> None:
+        """Chooses the engine.
+
+        Args:
+            plan: what to make.
+            options: how to run.
+            surveys: what earlier merges found out about the same sources.
+
+        Raises:
+            MergeError: there is no such device.
+        """
         self._plan = plan
+        self._surveys = surveys or Surveys(capacity=0)
         self._options = options
         self._fused = fused_engine() if options.device == "cpu" and options.kernels else None
         check_device(options.device)
         self._stopped = Event()
-        self._pools: dict[tuple[int, ...], tuple[object, Mapping[str, int]]] = {}
+        self._pools: dict[str, tuple[Pool, int, object]] = {}
 
     @property
     def threads(self) -> int:
@@ -73,13 +86,21 @@ class Merger:
         for tensor in self._plan.tensors:
             if tensor.parameters is not None and self._plan.method.pools(tensor.parameters):
                 pooled.setdefault(_pool_key(tensor), []).append(tensor)
-        for key, tensors in pooled.items():
-            blocks = _Pool([self._blocks(tensor) for tensor in tensors])
-            starts = {t.info.name: b.pool for t, b in zip(tensors, blocks.parts, strict=True)}
-            self._pools[key] = (self._plan.method.steps.survey(blocks), starts)
+        for tensors in pooled.values():
+            blocks = Pool([self._blocks(tensor) for tensor in tensors])
+            survey = self._surveys.of(self._plan.method, tensors, blocks)
+            for tensor, part in zip(tensors, blocks.parts, strict=True):
+                self._pools[tensor.info.name] = (blocks, part.pool, survey)
 
-    def merge(self, tensor: TensorPlan, sink: Sink) -> None:
-        """Makes one tensor and hands it to ``sink``, block by block."""
+    def merge(self, tensor: TensorPlan, sink: Sink, into: NDArray | None = None) -> None:
+        """Makes one tensor and hands it to ``sink``, block by block.
+
+        Args:
+            tensor: which.
+            sink: receives what was not put into ``into``.
+            into: ``(rows, columns)`` of the tensor's element type; where the compiled kernels run
+                they write there, and ``sink`` is not called.
+        """
         if tensor.parameters is None:
             sink(tensor.info, 0, _copied(tensor))
             return
@@ -87,25 +108,31 @@ class Merger:
             return
         blocks = self._blocks(tensor)
         steps = self._plan.method.steps
-        key = _pool_key(tensor)
-        if key in self._pools and tensor.info.name in self._pools[key][1]:
-            survey, starts = self._pools[key]
-            blocks.pool = starts[tensor.info.name]
-        else:
-            survey = steps.survey(blocks)
-        settled = steps.settle(survey, blocks, tensor.parameters)
+        settled = steps.settle(self._survey(tensor, blocks), blocks, tensor.parameters)
         out: NDArray | None = None
         for inputs in blocks:
-            block = inputs
-            if block.engine is self._fused:
-                out = _target(out, block, tensor.info.dtype)
-                block = replace(block, out=out[: block.rows])
-            result = steps.combine(block, settled)
-            sink(tensor.info, block.where.offset, _rounded(result, tensor.info.dtype))
+            if inputs.engine is not self._fused:
+                result = steps.combine(inputs, settled)
+                sink(tensor.info, inputs.where.offset, _rounded(result, tensor.info.dtype))
+            elif into is not None:
+                row = inputs.where.row
+                steps.combine(replace(inputs, out=into[row : row + inputs.rows]), settled)
+            else:
+                out = _target(out, inputs, tensor.info.dtype)
+                result = steps.combine(replace(inputs, out=out[: inputs.rows]), settled)
+                sink(tensor.info, inputs.where.offset, _rounded(result, tensor.info.dtype))
+        self._surveys.found_finite(tensor)
 
     def stop(self) -> None:
         """Ends the threads that still merge something: within a block each, not a tensor."""
         self._stopped.set()
+
+    def _survey(self, tensor: TensorPlan, blocks: TensorBlocks) -> object:
+        if tensor.info.name not in self._pools:
+            return self._surveys.of(self._plan.method, [tensor], blocks)
+        pool, start, survey = self._pools[tensor.info.name]
+        blocks.join(pool, start)
+        return survey
 
     def _engine(self, tensor: TensorPlan) -> Engine:
         if self._fused is None or tensor.work == FLOAT64:
@@ -117,7 +144,8 @@ class Merger:
         keys = tuple(noise_key(seed, each.model, name) for each in tensor.inputs)
         engine = self._engine(tensor)
         device = None if engine is self._fused else self._options.device
-        reading = Reading(engine, device, self._options.allow_nan, self._stopped)
+        allow_nan = self._options.allow_nan or self._surveys.are_finite(tensor)
+        reading = Reading(engine, device, allow_nan, self._stopped, self._options.block)
         return TensorBlocks(tensor.inputs, tensor.base, tensor.work, keys, reading)
 
 
@@ -136,15 +164,26 @@ def run(
         MergeError: a model holds NaN, models disagree in a buffer, or there is no such device.
     """
     merger = Merger(plan, options or Options())
-    merger.prepare()
-    ordered = sorted(plan.tensors, key=lambda tensor: -tensor.info.size)
-    pool = ThreadPoolExecutor(merger.threads)
 
     def make(tensor: TensorPlan) -> None:
         merger.merge(tensor, sink)
         if progress is not None:
             progress(tensor.info.size)
 
+    make_all(merger, plan.tensors, make)
+
+
+def make_all(
+    merger: Merger, tensors: Sequence[TensorPlan], make: Callable[[TensorPlan], None]
+) -> None:
+    """Calls ``make`` for all tensors, the largest first, several at a time.
+
+    Raises:
+        MergeError: the first one that ``make`` raised; what was under way has been ended.
+    """
+    merger.prepare()
+    ordered = sorted(tensors, key=lambda tensor: -tensor.info.size)
+    pool = ThreadPoolExecutor(merger.threads)
     try:
         _finish([pool.submit(make, tensor) for tensor in ordered])
     finally:
@@ -179,25 +218,6 @@ def stream(plan: Plan, options: Options | None = None) -> Iterator[tuple[str, Te
     finally:
         merger.stop()
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-class _Pool:
-    """Several tensors as one long vector, as ``evomerge.methods.base.Blocks``."""
-
-    def __init__(self, parts: Sequence[TensorBlocks]) -> None:
-        self.parts = parts
-        self.models = parts[0].models
-        self.columns = parts[0].columns
-        self.size = 0
-        for part in parts:
-            part.pool = self.size
-            part.keeps = False
-            self.size += part.size
-        self.shape: tuple[int, ...] = (self.size,)
-
-    def __iter__(self) -> Iterator[Block]:
-        for part in self.parts:
-            yield from part
 
 
 def _pool_key(tensor: TensorPlan) -> tuple[int, ...]:

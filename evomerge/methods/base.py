@@ -15,6 +15,7 @@ import numpy as np
 
 from evomerge.kernels.block import Block, NDArray
 from evomerge.kernels.sums import Floats
+from evomerge.noise import Key
 from evomerge.registry import Registry
 
 if TYPE_CHECKING:
@@ -97,6 +98,11 @@ class Blocks(Protocol):
     size: int  # elements of one model
     columns: int
     shape: tuple[int, ...]
+    keys: tuple[Key, ...]  # of the noise, for each model
+
+    @property
+    def whole(self) -> Blocks:
+        """What is surveyed as one vector: these blocks, or those of the pool they belong to."""
 
     def __iter__(self) -> Iterator[Block]:
         """The blocks, first to last; each is valid until the next one is asked for."""

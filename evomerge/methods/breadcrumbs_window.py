@@ -35,4 +35,4 @@ class Middling(Sparsified):
         densities, gammas = parameters.each("density"), parameters.each("gamma")
         if parameters.word("trim") == "row":
             return middle_by_row(blocks, densities, gammas)
-        return middle(survey, densities, gammas, blocks.size)
+        return middle(survey, blocks, densities, gammas)

@@ -49,7 +49,7 @@ class Sparsified:
 
     def survey(self, blocks: Blocks) -> Magnitudes:
         """The magnitudes of all task vectors, counted when a parameter asks for it."""
-        return Magnitudes(blocks)
+        return Magnitudes(blocks.size)
 
     def thin(self, survey: Magnitudes, blocks: Blocks, parameters: Parameters) -> Thinning:
         """Which elements survive."""

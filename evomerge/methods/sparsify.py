@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
@@ -20,14 +21,20 @@ from evomerge.kernels.thinning import (
     EVERY_POSITION,
     NO_POSITION,
     NOTHING_ABOVE,
+    Chance,
     Cuts,
     Thinning,
     Window,
+    nothing,
 )
 from evomerge.methods.base import Blocks, Param
+from evomerge.methods.recent import Recent
 
 # L1 norms smaller than this are not rescaled by, as in mergekit.
 MIN_L1 = 1e-7
+
+# Answers remembered of each tensor: a search returns to the same densities, within a generation.
+ANSWERS = 64
 
 DENSITY = Param(
     "density", 1.0, "fraction of each task vector that is kept", per_model=True, search=(0.05, 1.0)
@@ -40,35 +47,34 @@ class Magnitudes:
     Nothing is sorted. Magnitudes are counted by the upper half of their float32 bits; the bin that
     holds the wanted rank is counted again by the lower half, which names the magnitude exactly; and
     of the elements that have just this magnitude the first ones, by position, stand above the cut.
+
+    A search asks for ever new ranks of the same tensors, so the counts are kept, and the latest
+    answers. The blocks are not: they are given with each question.
     """
 
-    def __init__(self, blocks: Blocks) -> None:
-        """``blocks`` are walked as often as needed, not before."""
-        self.size = blocks.size
-        self._blocks = blocks
+    def __init__(self, size: int) -> None:
+        """``size`` is that of one model's tensor, or of its pool."""
+        self.size = size
         self._lock = Lock()
-        self._cuts: dict[tuple[tuple[int, ...], ...], list[Cuts]] = {}
-        self._counts: Counts | None = None
-        self._norms: dict[bytes, Floats] = {}
+        self._ladders: list[Ladder] | None = None
+        self._cuts: Recent[list[Cuts]] = Recent(ANSWERS)
+        self._norms: Recent[Floats] = Recent(ANSWERS)
 
-    def norms(self, window: Window | None = None) -> Floats:
-        """``(models,)``: the L1 norm of each task vector, or of what a window keeps of it."""
-        cuts = [] if window is None else [window.low, window.high]
-        key = b"".join(cut.bits.tobytes() + cut.positions.tobytes() for cut in cuts)
+    def norms(self, blocks: Blocks, thinning: Thinning = None) -> Floats:
+        """``(models,)``: the L1 norm of each task vector, or of what survives of it."""
+        key = _key(thinning, blocks)
+        if key is None:
+            return magnitude_sums(blocks, thinning)
         with self._lock:
-            if key not in self._norms:
-                self._norms[key] = magnitude_sums(self._blocks, window)
-            return self._norms[key]
+            return self._norms.get(key, lambda: magnitude_sums(blocks, thinning))
 
-    def cuts(self, *ranks: Sequence[int]) -> list[Cuts]:
+    def cuts(self, blocks: Blocks, *ranks: Sequence[int]) -> list[Cuts]:
         """For each list of ranks the cut above which stand the ``rank_i`` largest of model i."""
         asked = tuple(tuple(int(rank) for rank in each) for each in ranks)
         with self._lock:
-            if asked not in self._cuts:
-                self._cuts[asked] = self._find(asked)
-            return self._cuts[asked]
+            return self._cuts.get(asked, lambda: self._find(blocks, asked))
 
-    def _find(self, asked: tuple[tuple[int, ...], ...]) -> list[Cuts]:
+    def _find(self, blocks: Blocks, asked: tuple[tuple[int, ...], ...]) -> list[Cuts]:
         size = self.size
         found = [_trivial(ranks, size) for ranks in asked]
         open_queries = [
@@ -79,25 +85,64 @@ class Magnitudes:
         ]
         if not open_queries:
             return found
-        wanted = np.array([asked[query][model] for query, model in open_queries])
+        wanted = [asked[query][model] for query, model in open_queries]
         models = np.array([model for _, model in open_queries])
-        bits, inside, ties = self._locate(models, wanted)
+        bits, inside, ties = self._locate(blocks, models, wanted)
         for i, (query, model) in enumerate(open_queries):
             position = EVERY_POSITION
             # Which of several zeros stand above a cut changes nothing.
             if inside[i] < ties[i] and bits[i] > 0:
-                position = 1 + nth_equal(self._blocks, model, int(bits[i]), int(inside[i]))
+                position = 1 + nth_equal(blocks, model, int(bits[i]), int(inside[i]))
             found[query].bits[model, 0] = bits[i]
             found[query].positions[model, 0] = position
         return found
 
-    def _locate(self, models: Counts, ranks: Counts) -> tuple[Counts, Counts, Counts]:
+    def _locate(
+        self, blocks: Blocks, models: Counts, ranks: Sequence[int]
+    ) -> tuple[Counts, Counts, Counts]:
         """Each rank's magnitude bits, its place among those of that magnitude, and their number."""
-        if self._counts is None:
-            self._counts = count_magnitudes(self._blocks)
-        upper, left, _ = _descend(self._counts[models], ranks)
-        lower, inside, ties = _descend(count_within(self._blocks, models, upper), left)
+        if self._ladders is None:
+            self._ladders = [Ladder.of(counts) for counts in count_magnitudes(blocks)]
+        pairs = zip(models, ranks, strict=True)
+        upper, left, _ = np.array([self._ladders[model].find(rank) for model, rank in pairs]).T
+        within = zip(count_within(blocks, models, upper), left, strict=True)
+        lower, inside, ties = np.array([Ladder.of(counts).find(rank) for counts, rank in within]).T
         return (upper << 16) | lower, inside, ties
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Counts by bin, from the largest bin down; bins that hold nothing are left out.
+
+    Attributes:
+        bins: their numbers, descending.
+        reached: how many elements each of them and those before it hold.
+    """
+
+    bins: Counts
+    reached: Counts
+
+    @classmethod
+    def of(cls, counts: Counts) -> Ladder:
+        """``(bins,)`` counts, the smallest bin first."""
+        bins = np.flatnonzero(counts)[::-1]
+        return cls(bins, np.cumsum(counts[bins]))
+
+    def find(self, rank: int) -> tuple[int, int, int]:
+        """The bin that holds ``rank``, from 1; the rank's place in it; how many it holds."""
+        step = int(np.searchsorted(self.reached, rank))
+        before = int(self.reached[step - 1]) if step else 0
+        return int(self.bins[step]), rank - before, int(self.reached[step]) - before
+
+
+def _key(thinning: Thinning, blocks: Blocks) -> Hashable | None:
+    """What decides which elements survive; None where that would be long."""
+    if isinstance(thinning, Window):
+        cuts = (thinning.low, thinning.high)
+        return b"".join(cut.bits.tobytes() + cut.positions.tobytes() for cut in cuts)
+    if isinstance(thinning, Chance):
+        return thinning.thresholds.tobytes(), blocks.keys
+    return "all" if thinning is None else None
 
 
 def _trivial(ranks: Sequence[int], size: int) -> Cuts:
@@ -109,16 +154,6 @@ def _trivial(ranks: Sequence[int], size: int) -> Cuts:
     )
 
 
-def _descend(counts: Counts, ranks: Counts) -> tuple[Counts, Counts, Counts]:
-    """From the largest bin down: the bin that holds each rank, the place in it, what it holds."""
-    from_top = np.cumsum(counts[:, ::-1], axis=1)
-    steps = (from_top < ranks[:, None]).sum(axis=1)
-    rows = np.arange(len(ranks))
-    bins = counts.shape[1] - 1 - steps
-    held = counts[rows, bins]
-    return bins, ranks - (from_top[rows, steps] - held), held
-
-
 def kept_count(density: float, size: int) -> int:
     """How many of ``size`` elements a magnitude trim to ``density`` keeps: at least one."""
     if density >= 1.0:
@@ -126,13 +161,13 @@ def kept_count(density: float, size: int) -> int:
     return max(1, int(density * size)) if density > 0.0 else 0
 
 
-def trim(magnitudes: Magnitudes, densities: Floats, size: int) -> Thinning:
-    """Keeps the largest ``density_i`` of the ``size`` elements of each model (TIES)."""
+def trim(magnitudes: Magnitudes, blocks: Blocks, densities: Floats) -> Thinning:
+    """Keeps the largest ``density_i`` of each model's elements (TIES)."""
     if (densities >= 1.0).all():
         return None
-    ranks = [kept_count(float(density), size) for density in densities]
-    (low,) = magnitudes.cuts(ranks)
-    return Window(low, _trivial([0] * len(ranks), size))
+    ranks = [kept_count(float(density), magnitudes.size) for density in densities]
+    (low,) = magnitudes.cuts(blocks.whole, ranks)
+    return Window(low, nothing(len(ranks)))
 
 
 def middle_ranks(densities: Floats, gammas: Floats, size: int) -> tuple[list[int], list[int]]:
@@ -149,11 +184,12 @@ def middle_ranks(densities: Floats, gammas: Floats, size: int) -> tuple[list[int
     return low, high
 
 
-def middle(magnitudes: Magnitudes, densities: Floats, gammas: Floats, size: int) -> Thinning:
+def middle(magnitudes: Magnitudes, blocks: Blocks, densities: Floats, gammas: Floats) -> Thinning:
     """Drops the largest and the smallest elements of each model's task vector (Breadcrumbs)."""
     if (densities >= 1.0).all():
         return None
-    low, high = magnitudes.cuts(*middle_ranks(densities, gammas, size))
+    ranks = middle_ranks(densities, gammas, magnitudes.size)
+    low, high = magnitudes.cuts(blocks.whole, *ranks)
     return Window(low, high)
 
 
@@ -185,11 +221,8 @@ def l1_factors(magnitudes: Magnitudes, blocks: Blocks, thinning: Thinning) -> Fl
     """
     if thinning is None:
         return np.ones(blocks.models)
-    before = magnitudes.norms()
-    if isinstance(thinning, Window):
-        after = magnitudes.norms(thinning)
-    else:
-        after = magnitude_sums(blocks, thinning)
+    counted = blocks.whole if isinstance(thinning, Window) else blocks
+    before, after = magnitudes.norms(counted), magnitudes.norms(counted, thinning)
     usable = (before >= MIN_L1) & (after >= MIN_L1)
     factors: Floats = np.where(usable, before / np.where(usable, after, 1.0), 1.0)
     return factors

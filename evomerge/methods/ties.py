@@ -36,4 +36,4 @@ class Ties(Sparsified):
 
     def thin(self, survey: Magnitudes, blocks: Blocks, parameters: Parameters) -> Thinning:
         """The top ``density`` of each task vector."""
-        return trim(survey, parameters.each("density"), survey.size)
+        return trim(survey, blocks, parameters.each("density"))

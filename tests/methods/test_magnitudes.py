@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 from evomerge.dtypes import BFLOAT16, FLOAT32
 from evomerge.kernels.primitives import elected_sum
 from evomerge.kernels.sums import Election
-from evomerge.kernels.thinning import Window, nothing
-from evomerge.methods.sparsify import Magnitudes
+from evomerge.kernels.thinning import Chance, Window, nothing
+from evomerge.methods.sparsify import ANSWERS, Magnitudes
 from tests.kernels.in_blocks import NUMBERS
 from tests.methods.in_memory import tensor_blocks
 
@@ -29,7 +29,7 @@ def sorted_out(array, rank):
 def above(inputs, ranks, **options):
     """For each model what stands above the cut at its rank."""
     blocks = tensor_blocks(inputs, **options)
-    (cuts,) = Magnitudes(blocks).cuts(ranks)
+    (cuts,) = Magnitudes(blocks.size).cuts(blocks, ranks)
     window = Window(cuts, nothing(len(inputs)))
     found = []
     for only in np.eye(len(inputs)):
@@ -81,30 +81,52 @@ def test_task_vectors_are_ranked_not_models():
     base = rng.standard_normal((20, 30)).astype(np.float32)
     model = (base + 0.01 * rng.standard_normal((20, 30))).astype(np.float32)
     blocks = tensor_blocks([model], base)
-    (cuts,) = Magnitudes(blocks).cuts([100])
+    (cuts,) = Magnitudes(blocks.size).cuts(blocks, [100])
     limit = np.sort(np.abs(model - base).ravel())[-100]
     assert cuts.bits.item() == limit.view(np.int32)
 
 
 def test_several_cuts_are_found_at_once():
     blocks = tensor_blocks([np.arange(100, dtype=np.float32)])
-    low, high = Magnitudes(blocks).cuts([90], [10])
+    low, high = Magnitudes(blocks.size).cuts(blocks, [90], [10])
     assert low.bits.astype(np.int32).view(np.float32).item() == 10
     assert high.bits.astype(np.int32).view(np.float32).item() == 90
 
 
 def test_what_was_found_is_remembered():
-    magnitudes = Magnitudes(tensor_blocks([np.arange(100, dtype=np.float32)]))
-    first = magnitudes.cuts([10])
-    magnitudes.cuts([20])
-    assert magnitudes.cuts([10])[0] is first[0]
-    assert magnitudes.norms() is magnitudes.norms()
+    blocks = tensor_blocks([np.arange(100, dtype=np.float32)])
+    magnitudes = Magnitudes(100)
+    first = magnitudes.cuts(blocks, [10])
+    magnitudes.cuts(blocks, [20])
+    assert magnitudes.cuts(blocks, [10])[0] is first[0]
+    assert magnitudes.norms(blocks) is magnitudes.norms(blocks)
+
+
+def test_what_survives_by_chance_is_remembered_by_its_noise():
+    arrays = [np.ones(1000, np.float32), np.full(1000, 2.0, np.float32)]
+    magnitudes, half = Magnitudes(1000), Chance.of((0.5, 0.5))
+    first, other = tensor_blocks(arrays, seed=0), tensor_blocks(arrays, seed=1)
+    norms = magnitudes.norms(first, half)
+    assert magnitudes.norms(first, half) is norms
+    assert (magnitudes.norms(other, half) != norms).any()
+    assert (magnitudes.norms(first, Chance.of((0.5, 0.6))) != norms)[1]
+
+
+def test_ever_new_questions_take_no_more_memory():
+    blocks = tensor_blocks([np.arange(2000, dtype=np.float32)])
+    magnitudes = Magnitudes(2000)
+    for rank in range(1, 2000):
+        magnitudes.cuts(blocks, [rank])
+    assert len(magnitudes._cuts) == ANSWERS
+    (again,) = magnitudes.cuts(blocks, [7])
+    assert again.bits.astype(np.int32).view(np.float32).item() == 1993
 
 
 def test_norms_are_of_all_or_of_a_window():
-    magnitudes = Magnitudes(tensor_blocks([np.array([1.0, -5.0, 2.0, 0.5], np.float32)]))
-    assert magnitudes.norms().tolist() == [8.5]
-    (cuts,) = magnitudes.cuts([2])
-    assert magnitudes.norms(Window(cuts, nothing(1))).tolist() == [7.0]
-    (cuts,) = magnitudes.cuts([1])
-    assert magnitudes.norms(Window(cuts, nothing(1))).tolist() == [5.0]
+    blocks = tensor_blocks([np.array([1.0, -5.0, 2.0, 0.5], np.float32)])
+    magnitudes = Magnitudes(4)
+    assert magnitudes.norms(blocks).tolist() == [8.5]
+    (cuts,) = magnitudes.cuts(blocks, [2])
+    assert magnitudes.norms(blocks, Window(cuts, nothing(1))).tolist() == [7.0]
+    (cuts,) = magnitudes.cuts(blocks, [1])
+    assert magnitudes.norms(blocks, Window(cuts, nothing(1))).tolist() == [5.0]
