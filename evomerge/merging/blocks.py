@@ -147,15 +147,24 @@ class TensorBlocks:
             return
         if not self.size:
             return
-        tile = self._tile // self.columns
-        step = tile * max(1, self._reading.block // self._tile)
+        step = self._step // self.columns
         rows = self.size // self.columns
         for start in range(0, rows, step):
             yield start, slice(start, min(start + step, rows))
 
     @property
+    def _arrays(self) -> int:
+        """How many arrays all blocks have."""
+        return len(self._inputs) * (1 + self.size // max(1, self._step))
+
+    @property
     def _tile(self) -> int:
         return max(1, TILE // max(1, self.columns)) * self.columns
+
+    @property
+    def _step(self) -> int:
+        """Elements of one model in all blocks but the last."""
+        return self._tile * max(1, self._reading.block // self._tile)
 
     def _block(self, row: int, arrays: list[NDArray | Tensor]) -> Block:
         where = Where(row, self.columns, self._tile, self.keys, self.pool)
@@ -164,7 +173,7 @@ class TensorBlocks:
 
     def _load(self, row: int, rows: slice | None, *, keep: bool) -> list[NDArray | Tensor]:
         if keep and not self._kept:
-            _memory.kept.clear(self, self._bytes)
+            _memory.kept.clear(self, self._bytes + ALIGNMENT * self._arrays)
         store = _memory.kept if keep else _memory.passing
         if not keep:
             store.clear(self)

@@ -110,7 +110,7 @@ class Merger:
         steps = self._plan.method.steps
         settled = steps.settle(self._survey(tensor, blocks), blocks, tensor.parameters)
         out: NDArray | None = None
-        for inputs in blocks:
+        for inputs in blocks.last():
             if inputs.engine is not self._fused:
                 result = steps.combine(inputs, settled)
                 sink(tensor.info, inputs.where.offset, _rounded(result, tensor.info.dtype))
