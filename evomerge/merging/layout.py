@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from evomerge.families import Family, Part
-from evomerge.merging.models import Model, Models
+from evomerge.families import Part
+from evomerge.merging.models import Models, Table
 from evomerge.recipe import ModelReference, OutputSlice, Settings
 
 
@@ -33,9 +33,7 @@ def output_tensors(models: Models, slices: Sequence[OutputSlice]) -> Iterator[Pl
 
     What stands before the layers follows the first slice, what stands behind them the last.
     """
-    tables = {
-        reference: _table(model, models.family) for reference, model in models.by_reference.items()
-    }
+    tables = models.tables
     root = models.donor.root
     yield from _outside(models, slices[0], tables, "before")
     number = 0
@@ -67,24 +65,6 @@ def _outside(
     for generic in _union([rows[source.model] for source in part.sources]):
         found = [(s.model, s.settings, rows[s.model].get(generic)) for s in part.sources]
         yield Place(generic if generic == head else models.donor.root + generic, part, 0.0, found)
-
-
-# For each layer, and for both ends, the tensors of one model: generic name -> name on disk.
-Table = Mapping[Part | int, Mapping[str, str]]
-
-
-def _table(model: Model, family: Family) -> Table:
-    table: dict[Part | int, dict[str, str]] = {}
-    for name in model.source.names():
-        if name == family.head:
-            if model.head is not None:
-                table.setdefault("after", {})[name] = name
-            continue
-        layer = family.layer_of(name)
-        key = family.part_of(name) if layer is None else layer
-        generic = family.bare(name) if layer is None else family.unnumbered(name)
-        table.setdefault(key, {})[generic] = name
-    return table
 
 
 def _union(rows: Sequence[Mapping[str, str]]) -> Sequence[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from evomerge.checkpoint.adapter import Adapted
 from evomerge.checkpoint.reader import Checkpoint
@@ -12,8 +13,11 @@ from evomerge.checkpoint.source import Source, open_source
 from evomerge.checkpoint.vocabulary import Vocabulary, build_vocabulary, check_same_vocabulary
 from evomerge.checkpoint.with_vocabulary import WithVocabulary
 from evomerge.errors import CheckpointError, MergeError
-from evomerge.families import Family, architecture_of, family_of, layers_in
+from evomerge.families import Family, Part, architecture_of, family_of, layers_in
 from evomerge.recipe import ModelReference, Recipe
+
+# For each layer, and for both ends, the tensors of one model: generic name -> name on disk.
+Table = Mapping[Part | int, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,13 @@ class Models:
     def donor(self) -> Model:
         """The model that ``donor_reference`` names."""
         return self.by_reference[self.donor_reference]
+
+    @cached_property
+    def tables(self) -> Mapping[ModelReference, Table]:
+        """What each model calls its tensors; a search asks for it at every candidate."""
+        return {
+            reference: _table(model, self.family) for reference, model in self.by_reference.items()
+        }
 
     def layers(self) -> Mapping[ModelReference, int]:
         """How many layers each model has."""
@@ -142,3 +153,17 @@ def as_model(index: int, source: Source, family: Family) -> Model:
             f"no tensors of layer {missing}; download the model again"
         )
     return Model(index, source, layers, head, embedding, root)
+
+
+def _table(model: Model, family: Family) -> Table:
+    table: dict[Part | int, dict[str, str]] = {}
+    for name in model.source.names():
+        if name == family.head:
+            if model.head is not None:
+                table.setdefault("after", {})[name] = name
+            continue
+        layer = family.layer_of(name)
+        key = family.part_of(name) if layer is None else layer
+        generic = family.bare(name) if layer is None else family.unnumbered(name)
+        table.setdefault(key, {})[generic] = name
+    return table

@@ -106,6 +106,8 @@ def look_up_as(
 
 def _choose(setting: Setting, tensor: str) -> Scalar | Gradient:
     """The value of the first condition for this tensor; an empty list if there is none."""
+    if not isinstance(setting, tuple):
+        return setting
     return next((entry.value for entry in conditions(setting) if entry.admits(tensor)), ())
 
 
