@@ -96,11 +96,13 @@ class Start:
         label: what reports call it.
         recipe: what to build.
         point: where it stands in the space, if the template can express it. The optimizer is told.
+        result: what is known of it already, from an earlier run.
     """
 
     label: str
     recipe: Recipe
     point: Point | None = None
+    result: Result | None = None
 
 
 class Runner:
@@ -122,28 +124,26 @@ class Runner:
         self._known: dict[str, Trial] = {}
         self._seen = 0
 
-    def run(self, trial: Trial, recipe: Recipe) -> Trial:
-        """Scores ``recipe``, records it as ``trial`` with what came of it, and gives that back."""
+    def run(self, trial: Trial, recipe: Recipe, known: Result | None = None) -> Trial:
+        """Scores ``recipe``, records it as ``trial`` with what came of it, and gives that back.
+
+        A result that is ``known`` already is recorded as it is.
+        """
         self.watcher.began(trial.stage, trial.number)
-        twin = self._twin(trial) if self._recalls else None
-        if twin is not None:
-            done = replace(
-                trial,
-                scores=twin.scores,
-                failure=twin.failure,
-                recalled=twin.number if twin.recalled is None else twin.recalled,
-            )
-            self.study.append(done)
+        twin = self._twin(trial) if self._recalls and known is None else None
+        if twin is None:
+            result = self._score(recipe) if known is None else known
         else:
-            result = self._score(recipe)
-            done = replace(
-                trial,
-                scores=result.scores,
-                failure=result.failure,
-                seconds={**trial.seconds, **result.seconds},
-                attempts=result.attempts,
-            )
-            self.study.append(done, result.tables)
+            result = Result(twin.scores, failure=twin.failure)
+        done = replace(
+            trial,
+            scores=result.scores,
+            failure=result.failure,
+            seconds={**trial.seconds, **result.seconds},
+            attempts=result.attempts,
+            recalled=None if twin is None else _origin(twin),
+        )
+        self.study.append(done, result.tables)
         self.watcher.ended(done)
         return done
 
@@ -162,15 +162,15 @@ def run_starts(runner: Runner, starts: Sequence[Start]) -> list[Trial]:
     Raises:
         SearchError: the study began with others.
     """
-    recorded = [trial for trial in runner.study.trials if trial.stage == BASELINES]
+    recorded = runner.study.stage(BASELINES)
+    _check_starts(recorded, starts)
     for number, start in enumerate(starts):
         if number < len(recorded):
-            _same_start(recorded[number], start)
             runner.watcher.ended(recorded[number])
             continue
         tree = start.recipe.tree()
         trial = Trial(number, BASELINES, tree, label=start.label, point=start.point)
-        recorded.append(runner.run(trial, start.recipe))
+        recorded.append(runner.run(trial, start.recipe, start.result))
     return recorded
 
 
@@ -203,7 +203,7 @@ class Search:
         Raises:
             SearchError: a recorded trial is not the one that would be asked now.
         """
-        recorded = [trial for trial in runner.study.trials if trial.stage == self.stage]
+        recorded = runner.study.stage(self.stage)
         trials: list[Trial] = []
         while True:
             number = len(trials)
@@ -299,17 +299,24 @@ def _reaches(target: float, trial: Trial, goals: Goals) -> bool:
     return value >= target if higher else value <= target
 
 
+def _origin(trial: Trial) -> int:
+    """The number of the trial that was really scored."""
+    return trial.number if trial.recalled is None else trial.recalled
+
+
 def _repeatable(trial: Trial) -> bool:
     """Whether the same recipe would give the same again, on the items of the search."""
     passing = trial.failure is not None and trial.failure.kind != "error"
     return trial.stage != HOLDOUT and not passing
 
 
-def _same_start(trial: Trial, start: Start) -> None:
-    if trial.label != start.label:
+def _check_starts(recorded: Sequence[Trial], starts: Sequence[Start]) -> None:
+    """Refuses to go on from other baselines than the study began with."""
+    old, new = [trial.label for trial in recorded], [start.label for start in starts]
+    if old != new[: len(old)]:
         raise SearchError(
-            f"trial {trial.number} was recorded as '{trial.label}', but this run starts from "
-            f"'{start.label}'; the baselines of the config changed: begin a new run"
+            f"this study began with {', '.join(old)}, but the config asks for "
+            f"{', '.join(new) or 'none'} before the search; begin a new run"
         )
 
 
