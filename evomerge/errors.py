@@ -11,6 +11,7 @@
     │   ├── DeadlineExceeded   in the time it was given
     │   └── OutOfMemory        in the memory there is
     ├── SearchError        a run that cannot begin, or cannot go on
+    ├── StudyError         a run folder that cannot be read
     └── MissingExtra       a feature whose optional packages are not installed
 
 Messages have the form ``<where>: <found>; <expected or remedy>``.
@@ -64,6 +65,10 @@ class OutOfMemory(EvaluationError):
 
 class SearchError(EvomergeError):
     """A run that cannot begin, or cannot go on."""
+
+
+class StudyError(EvomergeError):
+    """A run folder that cannot be read, or numbers that cannot be recorded in it."""
 
 
 class MissingExtra(EvomergeError):
