@@ -85,6 +85,7 @@ LATE = {
     "cli": {"evomerge"},  # a verb loads what it needs, when it needs it
     "evaluators": {"evomerge.evaluators.harness.run"},
     "merging": {"evomerge.kernels.torch_arrays"},
+    "workbench": {"evomerge.workbench.live"},
     "zoo": {"evomerge.zoo.assembling"},
 }
 

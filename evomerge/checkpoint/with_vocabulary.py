@@ -64,6 +64,10 @@ class WithVocabulary:
         """The names of all tensors, sorted; a head that any of the models has is among them."""
         return tuple(sorted({*self._source.names(), *self._matrices}))
 
+    def changed(self) -> tuple[str, ...]:
+        """The names of the tensors that are rearranged, sorted."""
+        return tuple(sorted(self._matrices))
+
     def info(self, name: str) -> TensorInfo:
         """Shape and element type of a tensor: as on disk, but for the number of rows."""
         if name not in self._matrices:

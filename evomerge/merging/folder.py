@@ -64,7 +64,7 @@ def write_merge(
     documents = documents_of(plan)
     with _writer(plan, out, shard_bytes=shard_bytes, force=force, options=options) as writer:
         run(plan, lambda info, at, block: writer.write(info.name, at, block), options, progress)
-        _write_documents(plan, documents, writer.folder)
+        write_documents(plan, documents, writer.folder)
         write_card(writer.folder, plan.recipe, name=writer.out.name, text=plan.recipe.write())
         writer.commit()
 
@@ -98,6 +98,24 @@ def documents_of(plan: Plan) -> Documents:
     return Documents(_config(plan), _chat_template(plan))
 
 
+def write_documents(plan: Plan, documents: Documents, folder: Path) -> None:
+    """Writes all that transformers reads besides the weights.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    models = plan.models
+    text = json.dumps(documents.config, indent=2, ensure_ascii=False)
+    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+    if models.vocabulary is None:
+        copy_generation_config(models.donor.source.folder, folder)
+        copy_tokenizer(models.donor.source.folder, folder)
+    else:
+        models.vocabulary.write(folder, models.donor_reference)
+    if documents.chat_template is not None:
+        write_chat_template(folder, documents.chat_template)
+
+
 def _writer(
     plan: Plan, out: Path, *, shard_bytes: int, force: bool, options: Options | None
 ) -> FolderWriter:
@@ -118,19 +136,6 @@ def _chat_template(plan: Plan) -> str | None:
         return None
     folders = [model.source.folder for model in plan.models.by_reference.values()]
     return chat_template(plan.recipe.chat_template, folders)
-
-
-def _write_documents(plan: Plan, documents: Documents, folder: Path) -> None:
-    models = plan.models
-    text = json.dumps(documents.config, indent=2, ensure_ascii=False)
-    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
-    if models.vocabulary is None:
-        copy_generation_config(models.donor.source.folder, folder)
-        copy_tokenizer(models.donor.source.folder, folder)
-    else:
-        models.vocabulary.write(folder, models.donor_reference)
-    if documents.chat_template is not None:
-        write_chat_template(folder, documents.chat_template)
 
 
 def _config(plan: Plan) -> dict[str, object]:

@@ -1,0 +1,19 @@
+"""Models resident in memory, and one live model that becomes every candidate of a search.
+
+- ``settings``: where and how candidates are built
+- ``memory``: what that will take, and whether it fits
+- ``resident``: a source whose tensors stay in memory
+- ``hollow``: a folder as the merge would write it, without its weights
+- ``landing``: where transformers puts each tensor of such a folder
+- ``live``: the model that it makes of the folder, overwritten in place
+- ``changes``: which tensors of a candidate are not there yet
+- ``bench``: the workbench itself
+"""
+
+from __future__ import annotations
+
+from evomerge.workbench.bench import Workbench
+from evomerge.workbench.memory import MemoryPlan, memory_plan
+from evomerge.workbench.settings import Settings
+
+__all__ = ["MemoryPlan", "Settings", "Workbench", "memory_plan"]

@@ -1,0 +1,234 @@
+"""Models resident in memory, and one live model that becomes each candidate in turn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from evomerge.checkpoint.adapter import Adapted
+from evomerge.checkpoint.reader import Checkpoint
+from evomerge.checkpoint.source import Source, open_source
+from evomerge.errors import EvaluationError, RecipeError
+from evomerge.evaluators.base import LoadedModel
+from evomerge.merging.blocks import BLOCK
+from evomerge.merging.folder import Documents, documents_of, write_merge
+from evomerge.merging.models import Models, tell_apart, with_sources
+from evomerge.merging.plan import Plan, TensorPlan, plan_merge
+from evomerge.merging.stream import Merger, Options, make_all
+from evomerge.merging.surveys import Surveys
+from evomerge.recipe import ModelReference, Recipe
+from evomerge.workbench.changes import signatures
+from evomerge.workbench.memory import estimate
+from evomerge.workbench.resident import Resident
+from evomerge.workbench.settings import Settings
+
+if TYPE_CHECKING:
+    from evomerge.workbench.live import Live
+
+# Of models in memory nothing is copied, so a block need not fit a cache; fewer cost less time.
+RESIDENT_BLOCK = 1 << 20
+
+
+class Workbench:
+    """Builds the candidates of a search, all in the same memory.
+
+    What it gives is what `evomerge.merge` would have written and `load_model` read, bit for bit.
+    One thread uses it at a time.
+
+    Attributes:
+        merged: tensors that the last `build` had to merge; the others were as they should be.
+        resident: whether the models stay in memory; None until the first recipe decides it.
+    """
+
+    def __init__(self, references: Sequence[ModelReference], settings: Settings) -> None:
+        """Opens the models; reads headers and configs, not weights.
+
+        Raises:
+            CheckpointError: a model cannot be found or read.
+        """
+        self.merged = 0
+        self.resident = settings.resident
+        self._settings = settings
+        self._opened: dict[ModelReference, Checkpoint | Adapted] = {}
+        try:
+            for reference in dict.fromkeys(references):
+                self._opened[reference] = open_source(reference)
+        except BaseException:
+            self.close()
+            raise
+        tell_apart(self._opened)
+        self._sources: Mapping[ModelReference, Source] = self._opened
+        self._models: dict[Hashable, Models] = {}
+        self._surveys = Surveys()
+        self._live: Live | None = None
+        self._shape: Hashable = None
+        self._built: dict[str, Hashable] = {}
+        self._plan: Plan | None = None
+        self._written: TemporaryDirectory[str] | None = None
+
+    def plan(self, recipe: Recipe) -> Plan:
+        """How ``recipe`` becomes a model: a few milliseconds for one like those before.
+
+        Raises:
+            RecipeError: it asks for what does not exist, or names a model that is not here.
+            MergeError: the models cannot be merged this way.
+            VocabularyError: their vocabularies differ, or cannot be brought together.
+        """
+        return plan_merge(recipe, self._models_of(recipe))
+
+    def build(self, recipe: Recipe) -> LoadedModel:
+        """The model that ``recipe`` makes: the same object each time, unless its shape changes.
+
+        The weights of what an earlier call returned are gone. After an error the model holds
+        nothing of use, and the next call makes it right.
+
+        Raises:
+            EvomergeError: as `plan`; a model holds NaN; transformers cannot load such a model.
+        """
+        plan = self.plan(recipe)
+        self._forget_folder()
+        live = self._live_of(plan)
+        wanted = signatures(plan)
+        changed = [t for t in plan.tensors if self._built.get(t.info.name) != wanted[t.info.name]]
+        for tensor in changed:
+            self._built.pop(tensor.info.name, None)
+        merger = Merger(plan, self._options(), self._surveys)
+
+        def make(tensor: TensorPlan) -> None:
+            merger.merge(tensor, live.write, live.whole(tensor.info))
+            self._built[tensor.info.name] = wanted[tensor.info.name]
+
+        if changed:
+            make_all(merger, changed, make)
+        self._plan, self.merged = plan, len(changed)
+        return live.loaded
+
+    def fingerprints(self) -> Mapping[ModelReference, str]:
+        """The hash of each model's weights; the first time, each takes a second a gigabyte."""
+        return {reference: source.fingerprint() for reference, source in self._opened.items()}
+
+    def close(self) -> None:
+        """Frees all memory and closes all files. Closing twice does nothing."""
+        self._drop_live()
+        self._models, self._sources = {}, {}
+        self._surveys.clear()
+        for source in self._opened.values():
+            source.close()
+
+    def __enter__(self) -> Workbench:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _models_of(self, recipe: Recipe) -> Models:
+        """The models of a recipe, the same objects for recipes that name the same ones alike."""
+        for reference in recipe.references():
+            if reference not in self._opened:
+                there = ", ".join(map(str, self._opened))
+                raise RecipeError(f"recipe: {reference} is not on the workbench; there are {there}")
+        key = _models_key(recipe)
+        if key not in self._models:
+            self._decide(recipe)
+            models = with_sources(recipe, self._named(recipe))
+            if models.vocabulary is not None:
+                models = self._renewed(models)
+            self._models[key] = models
+        return self._models[key]
+
+    def _named(self, recipe: Recipe) -> Mapping[ModelReference, Source]:
+        return {reference: self._sources[reference] for reference in recipe.references()}
+
+    def _decide(self, recipe: Recipe) -> None:
+        """Puts the models into memory, or not, once and for all."""
+        if self.resident is None:
+            models = with_sources(recipe, self._named(recipe))
+            plan = plan_merge(recipe, models)
+            self.resident = estimate(plan, self._opened, self._settings).resident
+        if self.resident and self._sources is self._opened:
+            self._sources = {name: Resident(source) for name, source in self._opened.items()}
+
+    def _renewed(self, models: Models) -> Models:
+        """Models in a new vocabulary; what that changes of them is held in memory for one only."""
+        others = [key for key, each in self._models.items() if each.vocabulary is not None]
+        for key in others:
+            del self._models[key]
+        if others:
+            self._surveys.clear()
+        if not self.resident or models.vocabulary is None:
+            return models
+        changed = models.vocabulary.sources
+        held = {
+            reference: replace(model, source=Resident(model.source, changed[reference].changed()))
+            for reference, model in models.by_reference.items()
+        }
+        return replace(models, by_reference=held)
+
+    def _live_of(self, plan: Plan) -> Live:
+        """The model in memory, of the shape that a plan needs."""
+        from evomerge.workbench.live import Live
+
+        documents = documents_of(plan)
+        shape = _shape(plan, documents)
+        if self._live is None or shape != self._shape:
+            self._drop_live()
+            self._live = Live(plan, documents, self._settings, self._write)
+            self._shape = shape
+        return self._live
+
+    def _drop_live(self) -> None:
+        self._forget_folder()
+        self._built = {}
+        self._shape = None
+        if self._live is not None:
+            live, self._live = self._live, None
+            live.close()
+
+    def _write(self) -> Path:
+        """A folder with the model that was built last, for evaluators that read one."""
+        if self._plan is None:
+            raise EvaluationError("the candidate: its merge failed; there is no model to write")
+        if self._written is None:
+            self._written = TemporaryDirectory(prefix="evomerge-")
+            out = Path(self._written.name) / "candidate"
+            write_merge(self._plan, out, options=self._options())
+        return Path(self._written.name) / "candidate"
+
+    def _forget_folder(self) -> None:
+        self._plan = None
+        if self._written is not None:
+            self._written.cleanup()
+            self._written = None
+
+    def _options(self) -> Options:
+        return Options(
+            device=self._settings.chosen_device(),
+            threads=self._settings.threads,
+            allow_nan=self._settings.allow_nan,
+            block=RESIDENT_BLOCK if self.resident else BLOCK,
+        )
+
+
+def _models_key(recipe: Recipe) -> Hashable:
+    vocabulary = (repr(recipe.tokenizer_source), repr(recipe.tokenizer))
+    return recipe.references(), recipe.base_model, vocabulary
+
+
+def _shape(plan: Plan, documents: Documents) -> Hashable:
+    """All that decides the model in memory but its weights."""
+    infos = tuple(tensor.info for tensor in plan.tensors)
+    config = json.dumps(documents.config, sort_keys=True)
+    tokenizer: Hashable = plan.models.donor.source.folder
+    if plan.models.vocabulary is not None:
+        tokenizer = _models_key(plan.recipe)
+    return infos, config, documents.chat_template, tokenizer

@@ -1,0 +1,153 @@
+"""What a search will hold in memory, and whether the models fit there beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evomerge.checkpoint.adapter import Adapted
+from evomerge.checkpoint.reader import Checkpoint
+from evomerge.checkpoint.source import open_source
+from evomerge.checkpoint.tensors import TensorInfo
+from evomerge.dtypes import FLOAT32
+from evomerge.merging.folder import output_bytes
+from evomerge.merging.models import tell_apart, with_sources
+from evomerge.merging.plan import Plan, plan_merge
+from evomerge.recipe import ModelReference, Recipe
+from evomerge.workbench.settings import Settings
+
+# Known of one model's tensor: counts of magnitudes, a few thousand bins of 16 bytes, and answers.
+SURVEY_BYTES = 100_000
+# Python, torch, transformers, tokenizers, and the blocks at hand.
+PROCESS_BYTES = 1 << 30
+# Of what is free, this share is left to forward passes and to other programs.
+LEFT_FREE = 0.15
+
+_GB = 1e9
+
+Opened = Mapping[ModelReference, Checkpoint | Adapted]
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Bytes of main memory.
+
+    Attributes:
+        sources: of all models, adapters applied, and embeddings in a new vocabulary.
+        model: of the live model; 0 where it is on another device.
+        surveys: of what is remembered of the sources.
+        process: of the program itself.
+        free: what may still be taken, by the system and by limits of the container.
+        device: where the live model is.
+        resident: whether the sources are held in memory.
+        asked: whether ``resident`` was the user's wish.
+    """
+
+    sources: int
+    model: int
+    surveys: int
+    process: int
+    free: int
+    device: str
+    resident: bool
+    asked: bool
+
+    @property
+    def needed(self) -> int:
+        """What will be taken."""
+        return self.sources * self.resident + self.model + self.surveys + self.process
+
+    @property
+    def fits(self) -> bool:
+        """Whether enough is left for forward passes."""
+        return self.needed <= (1 - LEFT_FREE) * self.free
+
+    def __str__(self) -> str:
+        """One line, in GB of 10⁹ bytes."""
+        where = "in memory" if self.resident else "read from disk for every candidate"
+        why = ", as asked" if self.asked else ""
+        short = "" if self.fits else ": more than there is room for"
+        return (
+            f"models {self.sources / _GB:.2f} GB, {where}{why}; candidate {self.model / _GB:.2f} "
+            f"GB on {self.device}; surveys {self.surveys / _GB:.2f} GB; in all "
+            f"{self.needed / _GB:.2f} GB of {self.free / _GB:.2f} GB free{short}"
+        )
+
+
+def memory_plan(
+    references: Sequence[ModelReference], recipe: Recipe, settings: Settings
+) -> MemoryPlan:
+    """What a search over these models will take, judged by one of its recipes. Reads no weights.
+
+    Raises:
+        EvomergeError: a model cannot be read, or the recipe cannot be followed.
+    """
+    opened: dict[ModelReference, Checkpoint | Adapted] = {}
+    try:
+        for reference in dict.fromkeys(references):
+            opened[reference] = open_source(reference)
+        tell_apart(opened)
+        named = {reference: opened[reference] for reference in recipe.references()}
+        return estimate(plan_merge(recipe, with_sources(recipe, named)), opened, settings)
+    finally:
+        for source in opened.values():
+            source.close()
+
+
+def estimate(plan: Plan, opened: Opened, settings: Settings) -> MemoryPlan:
+    """As `memory_plan`, for models that are open."""
+    sources = sum(_bytes_of(source) for source in opened.values())
+    if plan.models.vocabulary is not None:
+        renewed = plan.models.vocabulary.sources.values()
+        sources += sum(
+            s.info(name).size * FLOAT32.itemsize for s in renewed for name in s.changed()
+        )
+    surveys = sum(len(tensor.inputs) for tensor in plan.tensors) * SURVEY_BYTES
+    device = settings.chosen_device()
+    model = output_bytes(plan) if device == "cpu" else 0
+    asked = settings.resident is not None
+    wish = MemoryPlan(
+        sources, model, surveys, PROCESS_BYTES, free_memory(), device, resident=True, asked=asked
+    )
+    return replace(wish, resident=wish.fits if settings.resident is None else settings.resident)
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take: the system's, or those of its container."""
+    return max(0, min([_of_system(), *_of_container()]))
+
+
+def _bytes_of(source: Checkpoint | Adapted) -> int:
+    """In memory: what an adapter changes is computed in float32."""
+    computed = set(source.changed()) if isinstance(source, Adapted) else set()
+    infos = map(source.info, source.names())
+    return sum(_computed(info) if info.name in computed else info.nbytes for info in infos)
+
+
+def _computed(info: TensorInfo) -> int:
+    return info.size * FLOAT32.itemsize
+
+
+def _of_system() -> int:
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
+        available = next(line for line in lines if line.startswith("MemAvailable:"))
+        return int(available.split()[1]) * 1024
+    # Elsewhere half of what the machine has.
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def _of_container(root: Path = Path("/sys/fs/cgroup")) -> list[int]:
+    """Limits of control groups, less what is taken of them; none where there are none."""
+    pairs = (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    )
+    found = []
+    for limit, taken in pairs:
+        with suppress(OSError, ValueError):  # "max" is no number
+            found.append(int((root / limit).read_text()) - int((root / taken).read_text()))
+    return found

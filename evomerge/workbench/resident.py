@@ -1,0 +1,69 @@
+"""A source whose tensors stay in memory, and are read there without being copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from evomerge.checkpoint.source import Source
+from evomerge.checkpoint.tensor_file import Rows
+from evomerge.checkpoint.tensors import TensorInfo
+
+
+class Resident:
+    """A model, or some of its tensors, in memory; each is loaded when it is first asked for.
+
+    Attributes:
+        label: as that of the source.
+        config: as that of the source.
+        folder: as that of the source.
+    """
+
+    def __init__(self, source: Source, names: Iterable[str] | None = None) -> None:
+        """Loads nothing yet.
+
+        Args:
+            source: of what adapters and vocabularies have made of the model.
+            names: the tensors to hold; the others are read from ``source`` each time. All if None.
+        """
+        self._source = source
+        self._held = frozenset(source.names() if names is None else names)
+        self._arrays: dict[str, np.ndarray] = {}
+        self.label: str = source.label
+        self.config: Mapping[str, object] = source.config
+        self.folder: Path = source.folder
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all tensors, sorted."""
+        return self._source.names()
+
+    def info(self, name: str) -> TensorInfo:
+        """Shape and element type of a tensor: those on disk, whatever is in memory."""
+        return self._source.info(name)
+
+    def load(self, name: str, rows: Rows = None, out: np.ndarray | None = None) -> np.ndarray:
+        """A tensor, or some of its rows; see `Source.load`.
+
+        Consecutive rows of a tensor in memory are a view of it, not to be written to; ``out`` is
+        left alone.
+        """
+        if name not in self._held:
+            return self._source.load(name, rows, out)
+        array = self._array(name)
+        return array if rows is None else array.reshape(self.info(name).grid)[rows]
+
+    @property
+    def nbytes(self) -> int:
+        """What is in memory by now."""
+        return sum(array.nbytes for array in list(self._arrays.values()))
+
+    def _array(self, name: str) -> np.ndarray:
+        """Two threads may load a tensor at once; both get the one that is kept."""
+        found = self._arrays.get(name)
+        if found is None:
+            loaded = self._source.load(name)
+            loaded.flags.writeable = False
+            found = self._arrays.setdefault(name, loaded)
+        return found
