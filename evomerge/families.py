@@ -45,6 +45,8 @@ class Family:
         after: beginnings of the names of tensors behind the last layer, without their root.
         roots: prefixes that stand, or do not stand, before every name but the head's.
         layer_count: the key of config.json that holds the number of layers.
+        attention: what the names of a layer's attention tensors have in common, and no others.
+        mlp: the same of its feed-forward tensors.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Family:
     after: tuple[str, ...] = ("norm.",)
     roots: tuple[str, ...] = ("model.", "")
     layer_count: str = "num_hidden_layers"
+    attention: str = "self_attn"
+    mlp: str = "mlp"
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -105,7 +109,7 @@ def _decoder(name: str, *architectures: str) -> Family:
 FAMILIES: tuple[Family, ...] = (
     _decoder("Llama", "LlamaForCausalLM"),
     _decoder("Mistral", "MistralForCausalLM", "MinistralForCausalLM", "Ministral3ForCausalLM"),
-    _decoder("Mixtral", "MixtralForCausalLM"),
+    Family("Mixtral", ("MixtralForCausalLM",), mlp="block_sparse_moe"),
     _decoder("Qwen2", "Qwen2ForCausalLM"),
     _decoder("Qwen2-MoE", "Qwen2MoeForCausalLM"),
     _decoder("Qwen3", "Qwen3ForCausalLM"),
@@ -130,6 +134,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "GPT-2",
         ("GPT2LMHeadModel",),
+        attention="attn",
         layers="h.",
         embedding="wte.weight",
         after=("ln_f.",),
@@ -139,6 +144,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "GPT-NeoX",
         ("GPTNeoXForCausalLM",),
+        attention=".attention.",  # not post_attention_layernorm
         embedding="embed_in.weight",
         head="embed_out.weight",
         after=("final_layer_norm.",),
@@ -147,6 +153,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "GPT-J",
         ("GPTJForCausalLM",),
+        attention="attn",
         layers="h.",
         embedding="wte.weight",
         after=("ln_f.",),
@@ -156,6 +163,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "BLOOM",
         ("BloomForCausalLM",),
+        attention="self_attention.",
         layers="h.",
         embedding="word_embeddings.weight",
         after=("ln_f.",),
@@ -165,6 +173,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "Falcon",
         ("FalconForCausalLM",),
+        attention="self_attention.",
         layers="h.",
         embedding="word_embeddings.weight",
         after=("ln_f.",),
@@ -175,6 +184,9 @@ _BY_ARCHITECTURE = {architecture: f for f in FAMILIES for architecture in f.arch
 
 # What an inferred family takes for a tensor behind the layers.
 _AFTER = ("norm", "ln_f", "final_layer", "lm_head", "head", "embed_out", "score")
+# What it looks for in the names of a layer's attention and feed-forward tensors.
+_ATTENTION = ("self_attn", "self_attention", "attn", ".attention.")
+_MLP = ("mlp", "block_sparse_moe", "feed_forward", "ffn")
 _NUMBERED = re.compile(r"^(.*?\.)(\d+)\.")
 
 
@@ -216,9 +228,13 @@ def family_of(config: Mapping[str, object], names: Iterable[str], where: str) ->
         )
     embedding = next((name for name in names if "embed" in name), "")
     after = tuple(n for n in names if not _NUMBERED.match(n) and any(a in n for a in _AFTER))
+    attention, mlp = (
+        next((part for part in parts if any(part in name for name in names)), parts[0])
+        for parts in (_ATTENTION, _MLP)
+    )
     return Family(
         f"{architecture} (inferred)", (architecture,), prefixes[0], embedding,
-        after=after, roots=("",), layer_count=count,
+        after=after, roots=("",), layer_count=count, attention=attention, mlp=mlp,
     )  # fmt: skip
 
 

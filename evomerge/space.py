@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import exp, log
+from math import exp, floor, log, log10
 
 from evomerge.trial import Point, Value
 
 # What a point keeps of a float. The rest would only make recipes hard to read.
 DIGITS = 6
+# Of a value near zero in a wide range it keeps no more decimals than these behind the range's first
+# digit: what lies below is lost on the way to the unit interval and back.
+DECIMALS = 10
 
 
 def rounded(value: float) -> float:
@@ -39,12 +42,13 @@ class FloatDimension:
 
     def decode(self, unit: float) -> float:
         """The value at ``unit``, in [0, 1]: 0 is ``low``, 1 is ``high``."""
-        share = min(max(unit, 0.0), 1.0)
+        if unit <= 0.0:
+            return self.low
+        if unit >= 1.0:
+            return self.high
         if self.log:
-            value = exp(log(self.low) + share * (log(self.high) - log(self.low)))
-        else:
-            value = self.low + share * (self.high - self.low)
-        return min(max(rounded(value), self.low), self.high)
+            return self.nearest(exp(log(self.low) + unit * (log(self.high) - log(self.low))))
+        return self.nearest(self.low + unit * (self.high - self.low))
 
     def encode(self, value: Value) -> float:
         """Where ``value`` stands, in [0, 1]."""
@@ -59,6 +63,19 @@ class FloatDimension:
         """Whether ``value`` is one of the dimension's."""
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return number and self.low <= float(value) <= self.high  # type: ignore[arg-type]
+
+    def nearest(self, value: Value) -> float:
+        """The value nearest to ``value`` that a point can keep; the ends are kept as they are."""
+        number = float(value)
+        if self.low < number < self.high:
+            number = rounded(number if self.log else round(number, self._decimals))
+        return min(max(number, self.low), self.high)
+
+    @cached_property
+    def _decimals(self) -> int:
+        """How many digits a point keeps behind the decimal point, at most."""
+        size = max(abs(self.low), abs(self.high))
+        return DECIMALS - floor(log10(size)) if size else DECIMALS
 
 
 @dataclass(frozen=True)
@@ -87,6 +104,10 @@ class IntDimension:
         """Whether ``value`` is one of the dimension's."""
         whole = isinstance(value, int) and not isinstance(value, bool)
         return whole and self.low <= value <= self.high  # type: ignore[operator]
+
+    def nearest(self, value: Value) -> int:
+        """The value of the dimension nearest to ``value``."""
+        return min(max(int(value), self.low), self.high)
 
     @property
     def size(self) -> int:

@@ -51,6 +51,7 @@ class Param:
         options: the words it may be, for a parameter that is a word.
         search: the range a search should explore: low, high.
         doc: one line for the table of methods.
+        ignored: accepted because mergekit accepts it, without an effect.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Param:
     required: bool = False
     options: tuple[Value, ...] = ()
     search: tuple[float, float] | None = None
+    ignored: bool = False
 
 
 @dataclass(frozen=True)

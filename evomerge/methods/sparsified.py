@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MIN_DIVISOR = 1e-8
 
 LAMBDA = Param("lambda", 1.0, "factor on the merged task vector", search=(0.3, 2.0))
-NO_MASK = Param("int8_mask", False, "accepted; our masks take no memory")
+NO_MASK = Param("int8_mask", False, "accepted; our masks take no memory", ignored=True)
 
 
 def normalize(default: bool) -> Param:

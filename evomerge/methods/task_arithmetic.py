@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 # mergekit accepts these two here, without an effect; so do we.
 UNUSED = [
-    Param("density", 1.0, "no effect here", per_model=True),
-    Param("rescale", False, "no effect here"),
+    Param("density", 1.0, "no effect here", per_model=True, ignored=True),
+    Param("rescale", False, "no effect here", ignored=True),
 ]
 
 

@@ -1,0 +1,25 @@
+"""Recipes with holes: what a search explores.
+
+holes       what a hole is: search or choose
+places      where it stands
+labels      what the options of a choice are called
+scope       which parameters a recipe reads
+nodes       filling, and recognising what was filled
+dimensions  which dimensions the holes have
+choices     reading a choice
+settings    reading parameters
+reading     reading the rest of a recipe
+template    the template
+paths       how each option is reached
+fillable    what the following ask of a template
+ranges      refusing ranges with illegal recipes in them
+filters     refusing filters without tensors
+corners     points whose models are known by name
+description what people see of a space
+"""
+
+from __future__ import annotations
+
+from evomerge.template.template import Template
+
+__all__ = ["Template"]

@@ -1,0 +1,133 @@
+"""Points whose models are known by name: where a search may begin.
+
+A corner is written as a recipe, with every weight of a filled template replaced, and looked for in
+the template: so it is a point of the space, or it is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from itertools import islice
+from typing import Any, TypeAlias
+
+from evomerge.recipe import Recipe
+from evomerge.recipe.entry import plain
+from evomerge.space import rounded
+from evomerge.template.fillable import Fillable
+from evomerge.template.scope import ON_TASK_VECTORS, Method
+from evomerge.trial import Point
+
+Tree: TypeAlias = dict[str, Any]
+
+BASE, UNIFORM = "base", "uniform"
+# Along the arc between two models, its ends first.
+STATIONS = (0.0, 1.0, 0.5, 0.25, 0.75)
+# Where a model stands alone, nothing is taken away from it or added to it, if the ranges allow it.
+NEUTRAL = (("density", "lambda"), ("density",), ("lambda",), ())
+
+
+def corners(template: Fillable) -> Iterator[tuple[str, Point]]:
+    """The base, each model alone, the uniform mean, and stations on the way between two models.
+
+    The base and the models alone are the same by any method, and given for the first method that
+    has them; the mean for each. At most 2 + 2 for each model + 1 for each method.
+    """
+    found: dict[str, Recipe] = {}
+    for path in template.paths():
+        recipe = template.fill(template.at(path))
+        found.setdefault(recipe.merge_method, recipe)
+    most = 2 + 2 * len(template.models) + len(found)
+    yield from islice(_distinct(template, found), most)
+
+
+def _distinct(template: Fillable, found: Mapping[str, Recipe]) -> Iterator[tuple[str, Point]]:
+    taken = set()
+    for label, tree in _candidates(template, found):
+        if label not in taken:
+            point = template.match(Recipe.from_tree(tree))
+            if point is not None:
+                taken.add(label)
+                yield label, point
+
+
+def _candidates(template: Fillable, found: Mapping[str, Recipe]) -> Iterator[tuple[str, Tree]]:
+    """Labels and recipes, the most wanted first; of one label, the first that can be had counts."""
+    filled = [(name, template.methods[name], _tree(recipe)) for name, recipe in found.items()]
+    for _, method, tree in filled:
+        if method.base == "required":
+            yield from _neutral(BASE, _weighted(tree, method, None, 0.0))
+        for alias, reference in template.models.items():
+            label = f"only {alias}"
+            yield from _neutral(label, _weighted(tree, method, reference.written(), 1.0))
+    for name, method, tree in filled:
+        label = UNIFORM if len(filled) == 1 else f"{UNIFORM} {name}"
+        yield from _neutral(label, _weighted(tree, method, None, None))
+    for _, method, tree in filled:
+        for t in STATIONS if "t" in method.params else ():
+            yield f"t = {t:g}", _with(tree, "t", t)
+
+
+def _neutral(label: str, tree: Tree | None) -> Iterator[tuple[str, Tree]]:
+    if tree is None:
+        return
+    for names in NEUTRAL:
+        changed = tree
+        for name in names:
+            changed = _with(changed, name, 1.0)
+        yield label, changed
+
+
+def _weighted(tree: Tree, method: Method, model: object, weight: float | None) -> Tree | None:
+    """``tree`` with other weights; None if they do not stand where they can be told apart.
+
+    Args:
+        tree: a recipe.
+        method: its method.
+        model: the one that gets the weight, all others getting 0; None is all of them.
+        weight: what it gets; None is an equal share.
+    """
+    tree = deepcopy(tree)
+    for part in tree.get("slices", [tree]):
+        entries = part.get("sources", part.get("models", []))
+        base = part.get("base_model", tree.get("base_model"))
+        if method.base in ON_TASK_VECTORS:
+            entries = [entry for entry in entries if entry["model"] != base]
+        if model is not None and all(entry["model"] != model for entry in entries):
+            return None
+        share = rounded(1.0 / len(entries)) if weight is None and entries else weight
+        for entry in entries:
+            settings = entry.get("parameters", {})
+            if "weight" not in settings:
+                return None
+            chosen = model is None or entry["model"] == model
+            settings["weight"] = _all(settings["weight"], share if chosen else 0.0)
+    return tree
+
+
+def _with(tree: Tree, name: str, value: float) -> Tree:
+    """``tree`` with one value of a parameter wherever it is set."""
+    tree = deepcopy(tree)
+    parts = [tree, *tree.get("slices", [])]
+    entries = [
+        each for part in parts for key in ("models", "sources") for each in part.get(key, [])
+    ]
+    for holder in (*parts, *entries):
+        settings = holder.get("parameters", {})
+        if name in settings:
+            settings[name] = _all(settings[name], value)
+    return tree
+
+
+def _all(setting: object, value: object) -> object:
+    """A setting of the same form with one value everywhere."""
+    if isinstance(setting, list):
+        return [_all(item, value) for item in setting]
+    if isinstance(setting, dict):
+        return {**setting, "value": _all(setting["value"], value)}
+    return value
+
+
+def _tree(recipe: Recipe) -> Tree:
+    tree = plain(recipe)
+    return tree if isinstance(tree, dict) else {}

@@ -1,0 +1,251 @@
+"""A template as a tree of nodes, each of which can be filled and recognises what it became.
+
+    Constant    the same in every recipe
+    Slot        one number of the space
+    Choice      one of several nodes
+    Items       a list
+    Keys        a mapping
+    ├── Body      a whole recipe
+    ├── Slice     an item of ``slices``
+    └── Source    an item of ``models`` or ``sources``
+    Settings    what stands under ``parameters``, as far as the method reads it
+
+Filling gives the plain tree that a ``Recipe`` of the same content has, so that recognising is
+walking both trees side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from evomerge.space import ChoiceDimension, FloatDimension, IntDimension
+from evomerge.template.scope import Scope
+from evomerge.trial import Point, Value
+
+# What is filled with nothing: ``parameters`` of which the method reads none.
+ABSENT = object()
+
+
+class Node(Protocol):
+    """A part of a template."""
+
+    def fill(self, point: Point, scope: Scope) -> object:
+        """The part of the recipe that it becomes at ``point``; ABSENT if nothing."""
+
+    def match(self, tree: object, scope: Scope, bound: Point) -> Iterator[Point]:
+        """All values, beside those already bound, at which it becomes ``tree``.
+
+        Of those that differ only in dimensions that no other part shares, the first.
+        """
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same in every recipe.
+
+    Attributes:
+        value: as a recipe's plain tree has it.
+    """
+
+    value: object
+
+    def fill(self, point: Point, scope: Scope) -> object:  # noqa: ARG002
+        """The value."""
+        return self.value
+
+    def match(self, tree: object, scope: Scope, bound: Point) -> Iterator[Point]:  # noqa: ARG002
+        """Itself alone."""
+        if _same(self.value, tree):
+            yield bound
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One number of the space.
+
+    Attributes:
+        dimension: which.
+    """
+
+    dimension: FloatDimension | IntDimension
+
+    def fill(self, point: Point, scope: Scope) -> object:  # noqa: ARG002
+        """The number, with the digits that points keep."""
+        return self.dimension.nearest(point[self.dimension.name])
+
+    def match(self, tree: object, scope: Scope, bound: Point) -> Iterator[Point]:  # noqa: ARG002
+        """A number that the dimension has."""
+        if isinstance(tree, bool) or not isinstance(tree, int | float):
+            return
+        value = self.dimension.nearest(tree)
+        start = _bind(self.dimension.name, value, bound)
+        if value == tree and start is not None:
+            yield start
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several nodes.
+
+    Attributes:
+        dimension: which to take.
+        options: in the order of the dimension's labels.
+    """
+
+    dimension: ChoiceDimension
+    options: tuple[Node, ...]
+
+    def fill(self, point: Point, scope: Scope) -> object:
+        """What the chosen option becomes."""
+        chosen = self.dimension.options.index(str(point[self.dimension.name]))
+        return self.options[chosen].fill(point, scope)
+
+    def match(self, tree: object, scope: Scope, bound: Point) -> Iterator[Point]:
+        """The options in turn, from the one in the middle, at which a search begins."""
+        seen = []
+        for label, option in self._from_the_middle():
+            start = _bind(self.dimension.name, label, bound)
+            for found in () if start is None else option.match(tree, scope, start):
+                shared = {name: found[name] for name in scope.shared & found.keys()}
+                if shared not in seen:
+                    seen.append(shared)
+                    yield found
+
+    def _from_the_middle(self) -> list[tuple[str, Node]]:
+        labelled = list(zip(self.dimension.options, self.options, strict=True))
+        middle = self.dimension.decode(0.5)
+        return sorted(labelled, key=lambda pair: pair[0] != middle)
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list.
+
+    Attributes:
+        children: its items.
+    """
+
+    children: tuple[Node, ...]
+
+    def fill(self, point: Point, scope: Scope) -> object:
+        """The list of what they become."""
+        return [child.fill(point, scope) for child in self.children]
+
+    def match(self, tree: object, scope: Scope, bound: Point) -> Iterator[Point]:
+        """A list of as many items."""
+        if isinstance(tree, list) and len(tree) == len(self.children):
+            yield from _together(list(zip(self.children, tree, strict=True)), scope, bound)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A mapping.
+
+    Attributes:
+        children: by key.
+    """
+
+    children: Mapping[str, Node]
+    heads: ClassVar[tuple[str, ...]] = ()  # the keys that decide how the others are read
+
+    def within(self, scope: Scope, heads: Mapping[str, object]) -> Scope:  # noqa: ARG002
+        """The scope of the children, of which ``heads`` are known."""
+        return scope
+
+    def fill(self, point: Point, scope: Scope) -> object:
+        """The mapping of what they become."""
+        heads = {key: child for key, child in self.children.items() if key in self.heads}
+        inner = self.within(scope, {key: child.fill(point, scope) for key, child in heads.items()})
+        filled = {key: child.fill(point, inner) for key, child in self.children.items()}
+        return {key: value for key, value in filled.items() if value is not ABSENT}
+
+    def match(self, tree: object, scope: Scope, bound: Point) -> Iterator[Point]:
+        """A mapping with these keys."""
+        if isinstance(tree, Mapping) and tree.keys() <= self.children.keys():
+            pairs = [(child, tree.get(key, ABSENT)) for key, child in self.children.items()]
+            yield from _together(pairs, self.within(scope, tree), bound)
+
+
+class Body(Keys):
+    """A whole recipe."""
+
+    heads = ("merge_method", "base_model")
+
+    def within(self, scope: Scope, heads: Mapping[str, object]) -> Scope:
+        """With its method and base."""
+        return scope.of_recipe(heads.get("merge_method"), heads.get("base_model"))
+
+
+class Slice(Keys):
+    """An item of ``slices``."""
+
+    heads = ("base_model",)
+
+    def within(self, scope: Scope, heads: Mapping[str, object]) -> Scope:
+        """With a base of its own, if it has one."""
+        return scope.of_slice(heads.get("base_model"))
+
+
+class Source(Keys):
+    """An item of ``models`` or ``sources``."""
+
+    heads = ("model",)
+
+    def within(self, scope: Scope, heads: Mapping[str, object]) -> Scope:
+        """Of this model, which may be the base."""
+        return scope.of_model(heads.get("model"))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What stands under ``parameters``, as far as the method reads it.
+
+    Attributes:
+        children: by the name of the parameter.
+    """
+
+    children: Mapping[str, Node]
+
+    def fill(self, point: Point, scope: Scope) -> object:
+        """The settings that the method reads."""
+        read = {name: child for name, child in self.children.items() if scope.reads(name)}
+        return {name: child.fill(point, scope) for name, child in read.items()} or ABSENT
+
+    def match(self, tree: object, scope: Scope, bound: Point) -> Iterator[Point]:
+        """The same settings."""
+        found = {} if tree is ABSENT else tree
+        read = {name: child for name, child in self.children.items() if scope.reads(name)}
+        if isinstance(found, Mapping) and found.keys() == read.keys():
+            yield from _together([(read[name], found[name]) for name in read], scope, bound)
+
+
+def _bind(name: str, value: Value, bound: Point) -> Point | None:
+    """``bound`` with one value more; None if another one is bound to that name."""
+    if name not in bound:
+        return {**bound, name: value}
+    return bound if bound[name] == value else None
+
+
+def _together(pairs: Sequence[tuple[Node, object]], scope: Scope, bound: Point) -> Iterator[Point]:
+    """All values at which every node becomes its tree; depth first, without recursion."""
+    ahead: list[Iterator[Point]] = [iter([bound])]
+    while ahead:
+        found = next(ahead[-1], None)
+        if found is None:
+            ahead.pop()
+        elif len(ahead) > len(pairs):
+            yield found
+        else:
+            node, tree = pairs[len(ahead) - 1]
+            ahead.append(node.match(tree, scope, found))
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two plain trees say the same: 1 is 1.0, but not true."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
