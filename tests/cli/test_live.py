@@ -151,9 +151,13 @@ def test_a_quiet_search_says_nothing(capsys):
 
 @pytest.mark.parametrize("quiet", [True, False])
 def test_an_interrupt_goes_through(quiet, capsys):
-    with pytest.raises(KeyboardInterrupt), watching(ONE, budget=3, quiet=quiet) as watcher:
-        watcher.began(SEARCH, 0)
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with watching(ONE, budget=3, quiet=quiet) as watcher:
+            watcher.began(SEARCH, 0)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
 
 
 def test_a_recalled_trial_is_a_line_like_any_other(clock, capsys):

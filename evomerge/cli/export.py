@@ -1,0 +1,82 @@
+"""``evomerge export``: recipes of a run as YAML that mergekit reads."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from evomerge.cli.progress import progress_bar
+from evomerge.errors import OutputError
+from evomerge.evidence import evidence_of
+from evomerge.export import (
+    Choice,
+    Exported,
+    check_file,
+    check_folder,
+    chosen,
+    folder_of,
+    write_file,
+    write_folder,
+)
+from evomerge.export import export as exported
+from evomerge.recipe import Recipe
+from evomerge.study import Study
+
+
+def export(  # noqa: PLR0913, PLR0917  the signature is the command line
+    run: Annotated[Path, Argument(help="A run folder.", show_default=False)],
+    out: Annotated[
+        Path, Argument(help="The file to write; with --front, a folder.", show_default=False)
+    ],
+    best: Annotated[bool, Option("--best", help="The best trial. The default.")] = False,
+    simplified: Annotated[bool, Option("--simplified", help="The best trial, simplified.")] = False,
+    trial: Annotated[int | None, Option(help="The trial of this number.", metavar="N")] = None,
+    front: Annotated[bool, Option("--front", help="Every trial of the front.")] = False,
+    model: Annotated[
+        Path | None, Option(help="Also merge it into this folder.", metavar="DIR")
+    ] = None,
+    force: Annotated[bool, Option("--force", help="Replace what stands there.")] = False,
+) -> None:
+    """Writes a recipe of a run as YAML that mergekit reads, below a comment that says what it is.
+
+    What mergekit does not know is listed in that comment and in a warning.
+    """
+    if sum((best, simplified, trial is not None, front)) > 1:
+        raise OutputError("export: give one of --best, --simplified, --trial and --front")
+    if front and model is not None:
+        raise OutputError("export: --model writes one model; choose a trial of the front")
+    (check_folder if front else check_file)(out, force=force)
+    study = Study.open(run)
+    trials = chosen(study, Choice(trial, simplified, front))
+    evidence = evidence_of(study)
+    leaving = [exported(study, each, evidence) for each in trials]
+    if front:
+        write_folder(out, folder_of(study, leaving), force=force)
+    else:
+        if model is not None:
+            _merge(leaving[0].recipe, model, force=force)
+        write_file(out, leaving[0].text, force=force)
+    _tell(leaving, out, model)
+
+
+def _merge(recipe: Recipe, out: Path, *, force: bool) -> None:
+    from evomerge.merging.folder import write_merge
+    from evomerge.merging.plan import plan_merge
+
+    plan = plan_merge(recipe)
+    elements = sum(tensor.info.size for tensor in plan.tensors)
+    with progress_bar(f"merging {plan.method.name}", elements) as advance:
+        write_merge(plan, out, force=force, progress=advance)
+
+
+def _tell(leaving: list[Exported], out: Path, model: Path | None) -> None:
+    for remark in dict.fromkeys(remark for each in leaving for remark in each.remarks):
+        sys.stderr.write(f"warning: {remark}\n")
+    numbers = ", ".join(str(each.trial.number) for each in leaving)
+    what = f"trial {numbers}" if len(leaving) == 1 else f"trials {numbers}"
+    sys.stdout.write(f"{out}: {what} of {leaving[0].recipe.merge_method}\n")
+    if model is not None:
+        sys.stdout.write(f"{model}: the model\n")

@@ -1,0 +1,75 @@
+"""A trial as the text of a file that mergekit and evomerge read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from evomerge.evidence.summary import Evidence
+from evomerge.export.extensions import remarks
+from evomerge.export.heading import heading
+from evomerge.recipe import ModelReference, Recipe
+from evomerge.recipe.entry import Entry
+from evomerge.study import Study
+from evomerge.trial import Trial
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What leaves.
+
+    Attributes:
+        trial: where it comes from.
+        recipe: what it built, folders as absolute paths.
+        text: the content of the file.
+        remarks: what someone who gives it to mergekit must know.
+    """
+
+    trial: Trial
+    recipe: Recipe
+    text: str
+    remarks: tuple[str, ...]
+
+
+def export(
+    study: Study, trial: Trial, evidence: Evidence, *, today: date | None = None
+) -> Exported:
+    """The recipe of ``trial``, below a heading.
+
+    Args:
+        study: the run.
+        trial: any trial of it.
+        evidence: what the run can say for its finalists.
+        today: what the heading gives as the date.
+
+    Raises:
+        RecipeError: the recipe in the ledger is none.
+    """
+    read = Recipe.from_tree(trial.recipe, f"trial {trial.number}: recipe")
+    recipe = Recipe.model_validate(_located(read))
+    head = heading(study, trial, recipe, evidence, today or date.today())
+    return Exported(trial, recipe, f"{head}\n{recipe.write()}", tuple(remarks(recipe)))
+
+
+def _located(value: object) -> object:
+    """The same value; models in folders of this machine by their absolute paths."""
+    if isinstance(value, ModelReference):
+        adapter = None if value.adapter is None else _absolute(value.adapter)
+        return ModelReference(
+            _absolute(value.path), value.revision, adapter, value.adapter_revision
+        )
+    if isinstance(value, Entry):
+        fields = {name: _located(getattr(value, name)) for name in value.model_fields_set}
+        return value.model_copy(update=fields)
+    if isinstance(value, Mapping):
+        return {key: _located(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(_located, value))
+    return value
+
+
+def _absolute(path: str) -> str:
+    place = os.path.expanduser(path)
+    return os.path.abspath(place) if os.path.isdir(place) else path

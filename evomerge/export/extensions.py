@@ -1,0 +1,94 @@
+"""What of a recipe mergekit does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from evomerge.errors import RecipeError
+from evomerge.methods.base import merge_methods
+from evomerge.recipe import Recipe
+from evomerge.recipe.lookup import as_flag
+from evomerge.recipe.settings import Scalar, scalars
+
+_THINNED = frozenset({"weight", "density", "normalize", "rescale", "int8_mask", "lambda"})
+
+# The methods of mergekit 0.1.5 that are methods here too, and the parameters it reads. All are
+# numbers or flags. A parity test holds this table against mergekit itself.
+MERGEKIT: Mapping[str, frozenset[str]] = {
+    "breadcrumbs": _THINNED | {"gamma"},
+    "breadcrumbs_ties": _THINNED | {"gamma"},
+    "dare_linear": _THINNED,
+    "dare_ties": _THINNED,
+    "della": _THINNED | {"epsilon"},
+    "della_linear": _THINNED | {"epsilon"},
+    "karcher": frozenset({"max_iter", "tol"}),
+    "linear": frozenset({"weight", "normalize"}),
+    "model_stock": frozenset({"filter_wise"}),
+    "multislerp": frozenset({"weight", "normalize_weights", "eps"}),
+    "nuslerp": frozenset({"weight", "nuslerp_flatten", "nuslerp_row_wise"}),
+    "passthrough": frozenset({"scale"}),
+    "slerp": frozenset({"t"}),
+    "task_arithmetic": _THINNED,
+    "ties": _THINNED,
+}
+# Methods that draw masks: mergekit draws others each time.
+DRAWING = ("dare_", "della")
+
+
+def extensions(recipe: Recipe) -> tuple[str, ...]:
+    """Every key and value of ``recipe`` that is ours, as it stands in YAML: ``trim: global``.
+
+    What is spelled out but means what mergekit does anyway, such as ``trim: tensor``, is no
+    extension.
+    """
+    found = [f"seed: {recipe.seed}"] if recipe.seed else []
+    method = recipe.merge_method
+    if method not in MERGEKIT:
+        return (*found, f"merge_method: {method}")
+    values = [
+        f"{name}: {_written(value)}"
+        for scope in recipe.scopes()
+        for name, setting in scope.settings.items()
+        for value in scalars(setting)
+        if _is_ours(method, name, value)
+    ]
+    return tuple(dict.fromkeys([*found, *values]))
+
+
+def draws_masks(recipe: Recipe) -> bool:
+    """Whether the recipe's method drops elements at random."""
+    return recipe.merge_method.startswith(DRAWING)
+
+
+def remarks(recipe: Recipe) -> Iterator[str]:
+    """What someone who gives the recipe to mergekit must know, a sentence each."""
+    if ours := extensions(recipe):
+        yield (
+            f"mergekit does not know {', '.join(ours)}: it ignores or refuses that. "
+            "'evomerge merge' of this file makes the model that was scored."
+        )
+    if draws_masks(recipe):
+        yield (
+            f"mergekit draws the masks of {recipe.merge_method} anew in every run. "
+            "'evomerge merge' of this file draws those that were scored, and gives the same "
+            "weights bit for bit on the same kind of device."
+        )
+
+
+def _is_ours(method: str, name: str, value: Scalar) -> bool:
+    if name in MERGEKIT[method]:
+        return isinstance(value, str) and not _is_flag(value)
+    param = merge_methods[method].params.get(name)
+    return param is not None and value != param.default
+
+
+def _is_flag(word: str) -> bool:
+    try:
+        as_flag(word, "")
+    except RecipeError:
+        return False
+    return True
+
+
+def _written(value: Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,70 @@
+"""The comment above an exported recipe: what was found, where, and how to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from importlib.metadata import version
+from textwrap import wrap
+
+from evomerge.evidence.summary import Evidence
+from evomerge.evidence.verdicts import Verdict
+from evomerge.export.extensions import remarks
+from evomerge.recipe import Recipe
+from evomerge.report.words import number, scores, signed
+from evomerge.study import Study
+from evomerge.trial import HOLDOUT, Trial
+
+WIDTH = 98  # of a line of comment, without its sign
+
+
+def heading(study: Study, trial: Trial, recipe: Recipe, evidence: Evidence, today: date) -> str:
+    """Lines of comment, each ending in a newline.
+
+    Args:
+        study: the run.
+        trial: what is exported.
+        recipe: what it built.
+        evidence: what the run can say for its finalists.
+        today: the date.
+    """
+    label = f", '{trial.label}'" if trial.label else ""
+    paragraphs = [
+        f"Trial {trial.number} ({trial.stage}{label}) of {study.run.resolve()}.",
+        *_found(study, trial, evidence),
+        "Folders of models are absolute paths, Hugging Face ids are as they were: this file may "
+        "be moved, those folders may not.",
+        *remarks(recipe),
+        f"Written by evomerge {version('evomerge')} on {today.isoformat()}.",
+    ]
+    lines = [line for paragraph in paragraphs for line in wrap(paragraph, WIDTH)]
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def _found(study: Study, trial: Trial, evidence: Evidence) -> Iterator[str]:
+    names = study.goals.names
+    if trial.failure is not None:
+        yield f"It failed: {trial.failure.message}"
+        return
+    yield f"On the items of the search: {scores(trial.scores, names)}."
+    for line in study.stage(HOLDOUT):
+        if line.subject == trial.number and line.scores:
+            yield f"On the holdout: {scores(line.scores, names)}."
+    verdict = next((each for each in evidence.verdicts if each.number == trial.number), None)
+    if verdict is not None:
+        yield sentence(verdict)
+
+
+def sentence(verdict: Verdict) -> str:
+    """A verdict in a sentence."""
+    if verdict.gain is None:
+        return f"Verdict: {verdict.word}."
+    interval = ""
+    if verdict.interval is not None:
+        low, high = verdict.interval
+        share = number(100 * (1 - 2 * verdict.level))
+        interval = f", {share} % interval [{signed(low)}, {signed(high)}]"
+    return (
+        f"Verdict: {verdict.word}: {signed(verdict.gain)} over {verdict.against}{interval}, "
+        f"{verdict.items} items."
+    )
