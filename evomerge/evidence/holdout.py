@@ -1,0 +1,49 @@
+"""Scores finalists and baselines on the items that the search never saw, each of them once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from evomerge.evidence.ledger import Ledger, baselines, holdout_lines
+from evomerge.recipe import Recipe
+from evomerge.trial import HOLDOUT, Result, Trial
+
+Score = Callable[[Recipe], Result]
+
+
+def run_holdout(study: Ledger, numbers: Iterable[int], score: Score) -> list[Trial]:
+    """Scores every baseline, and the trials of these numbers, unless the ledger has the scores.
+
+    What failed for want of time, memory or a living worker is tried again.
+
+    Args:
+        study: what is read, and appended to.
+        numbers: of the finalists.
+        score: builds a recipe and scores it on the holdout.
+
+    Returns:
+        The line of each: the baselines', then the finalists', in the order of ``numbers``.
+    """
+    asked = [*(trial.number for trial in baselines(study)), *numbers]
+    return [_line(study, study.find(number), score) for number in dict.fromkeys(asked)]
+
+
+def _line(study: Ledger, subject: Trial, score: Score) -> Trial:
+    known = holdout_lines(study).get(subject.number)
+    if known is not None and (known.failure is None or known.failure.kind == "error"):
+        return known
+    result = score(Recipe.from_tree(subject.recipe, f"trial {subject.number}"))
+    line = Trial(
+        number=len(study.trials),
+        stage=HOLDOUT,
+        recipe=subject.recipe,
+        label=subject.label,
+        point=subject.point,
+        scores=result.scores,
+        failure=result.failure,
+        seconds=result.seconds,
+        attempts=result.attempts,
+        subject=subject.number,
+    )
+    study.append(line, result.tables)
+    return line

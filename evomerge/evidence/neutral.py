@@ -1,0 +1,95 @@
+"""Which genes of a winner could be set back: to what a recipe need not say.
+
+A gene is neutral where it has the value that a parameter has when a recipe leaves it out, such as
+a density of 1; or, of several that belong together (the knots of a gradient, the values for
+different tensors), where all are the same. What belongs together forms a tree, by name:
+
+    weight                   tried first: all values at once
+    ├── weight[mlp]          only where that is too much: these alone
+    │   ├── weight[mlp][0]
+    │   └── weight[mlp][1]
+    └── weight[rest] …
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from evomerge.methods.base import merge_methods
+from evomerge.space import ChoiceDimension, Dimension, Space
+from evomerge.trial import Point, Value
+
+# Up to the parameter's own key: what follows are its knots and tensors.
+_PARAMETER = re.compile(r".*\bparameters\.\w+")
+
+
+@dataclass(frozen=True)
+class Gene:
+    """Dimensions that may be set back together.
+
+    Attributes:
+        name: what their names begin with.
+        key: the parameter that they set.
+        dimensions: one or more.
+    """
+
+    name: str
+    key: str
+    dimensions: tuple[Dimension, ...]
+
+    def parts(self) -> Iterator[Gene]:
+        """The genes that this one consists of; none if it is a single dimension."""
+        groups: dict[str, list[Dimension]] = {}
+        for dimension in self.dimensions:
+            rest = dimension.name[len(self.name) :]
+            groups.setdefault(self.name + rest[: rest.find("]") + 1], []).append(dimension)
+        if len(self.dimensions) > 1:
+            for name, dimensions in groups.items():
+                yield Gene(name, self.key, tuple(dimensions))
+
+    def neutral(self, point: Point, neutral: Mapping[str, Value]) -> Iterator[tuple[str, Point]]:
+        """What to try, the simplest first: what it sets the gene to, and ``point`` with that."""
+        value = neutral.get(self.key)
+        if value is not None and all(each.admits(value) for each in self.dimensions):
+            yield f"{self.name} = {value}", self._at(point, [value] * len(self.dimensions))
+        if len(self.dimensions) > 1:
+            # In units of the range, so that a logarithmic one has its geometric mean.
+            places = [each.encode(point[each.name]) for each in self.dimensions]
+            middle = sum(places) / len(places)
+            values = [each.decode(middle) for each in self.dimensions]
+            yield f"{self.name} all = {values[0]}", self._at(point, values)
+
+    def _at(self, point: Point, values: Sequence[Value]) -> Point:
+        names = [each.name for each in self.dimensions]
+        return {**point, **dict(zip(names, values, strict=True))}
+
+
+def genes(space: Space) -> list[Gene]:
+    """One for each parameter that the space searches, in order. Choices are not set back."""
+    groups: dict[str, list[Dimension]] = {}
+    for dimension in space.dimensions:
+        if not isinstance(dimension, ChoiceDimension):
+            groups.setdefault(_stem(dimension.name), []).append(dimension)
+    return [
+        Gene(name, name.rpartition(".")[2], tuple(dimensions))
+        for name, dimensions in groups.items()
+    ]
+
+
+def defaults_of(recipe: Mapping[str, object]) -> dict[str, Value]:
+    """What the parameters of a recipe's method are when the recipe leaves them out."""
+    method = str(recipe.get("merge_method"))
+    if method not in merge_methods:
+        return {}
+    return {
+        name: param.default
+        for name, param in merge_methods[method].params.items()
+        if not param.required and isinstance(param.default, float | int | str)
+    }
+
+
+def _stem(name: str) -> str:
+    found = _PARAMETER.match(name)
+    return found.group() if found else name.partition("[")[0]

@@ -1,0 +1,183 @@
+"""The items of several models, side by side, as contributions to one number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isclose, isfinite
+
+import numpy as np
+
+from evomerge.statistics.aggregation import AGGREGATIONS, Aggregation
+from evomerge.statistics.arrays import Floats
+from evomerge.statistics.sample import Column, Sample
+from evomerge.trial import ItemTable, Trial
+
+# How far a score may lie from what its items add up to: rounding, and items in another order.
+ROUNDING = 1e-6
+
+
+class UntestableError(Exception):
+    """Why these models cannot be compared item by item: a sentence for the report."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One model's scores and the items behind them."""
+
+    trial: Trial
+    tables: Sequence[ItemTable]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One table of every model, and the weight of its value in the number."""
+
+    weight: float
+    tables: Sequence[ItemTable]
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        first = self.tables[0]
+        return f"{first.evaluator}: {first.task}, {first.metric}"
+
+
+def sample_of(models: Sequence[Scored], factors: Mapping[str, float]) -> Sample:
+    """What the items of ``models`` contribute to the sum of ``factors`` times scores.
+
+    Items of one task are the same units, whichever evaluators asked about them.
+
+    Raises:
+        UntestableError: a score has no items, or not the same for all models, or its aggregation
+            is not one that can be computed again.
+    """
+    constants = np.zeros(len(models))
+    parts: list[_Part] = []
+    for name, factor in factors.items():
+        behind = [list(_behind(name, each)) for each in models]
+        if any(behind):
+            parts += _parts(name, factor, behind)
+        else:
+            constants += factor * _constant(name, models)
+    units = _units(parts)
+    columns = tuple(_column(part, list(units), units[part.tables[0].task]) for part in parts)
+    counts = tuple(len(set(places.values())) for places in units.values())
+    grouped = any(len(set(places.values())) < len(places) for places in units.values())
+    return Sample(counts, columns, constants, grouped)
+
+
+def count_items(models: Sequence[Scored], factors: Mapping[str, float]) -> int:
+    """How many items of the tasks there are behind the scores of the first model."""
+    tables = [table for name in factors for table, _ in _behind(name, models[0])]
+    items = {(table.task, item) for table in tables for item in table.contributions}
+    return len(items)
+
+
+def _behind(name: str, scored: Scored) -> Iterator[tuple[ItemTable, float]]:
+    """The tables behind a score, and the weight of each in it.
+
+    ``sums`` is the score of that evaluator; ``sums.acc``, or ``sums.task.acc`` where there are
+    several tasks, is one of its tables, the first one unless ``@filter`` says which.
+    """
+    main = [table for table in scored.tables if table.evaluator == name and table.share]
+    if main:
+        yield from ((table, table.share) for table in main)
+        return
+    plain, _, wanted = name.partition("@")
+    for table in scored.tables:
+        names = (
+            f"{table.evaluator}.{table.metric}",
+            f"{table.evaluator}.{table.task}.{table.metric}",
+        )
+        if plain in names and wanted in {"", table.filter}:
+            yield table, 1.0
+            return
+
+
+def _parts(
+    name: str, factor: float, behind: Sequence[Sequence[tuple[ItemTable, float]]]
+) -> list[_Part]:
+    if len({tuple(_key(table) for table, _ in tables) for tables in behind}) > 1:
+        raise UntestableError(f"'{name}' was not taken from the same tasks for all models")
+    parts = []
+    for row in zip(*behind, strict=True):
+        tables = [table for table, _ in row]
+        part = _Part(factor * row[0][1], tables)
+        if any(table.contributions.keys() != tables[0].contributions.keys() for table in tables):
+            raise UntestableError(f"{part.name}: the models were scored on different items")
+        parts.append(part)
+    return parts
+
+
+def _key(table: ItemTable) -> tuple[str, str, str, str]:
+    return table.task, table.metric, table.filter, table.aggregation
+
+
+def _constant(name: str, models: Sequence[Scored]) -> Floats:
+    """``(models,)``: a score that is no estimate, such as a size, or that is the same for all."""
+    scores = [each.trial.scores[name] for each in models]
+    values = np.array([score.value for score in scores])
+    if any(score.items for score in scores) and np.ptp(values):
+        raise UntestableError(f"'{name}' is one number, without items to compare")
+    return values
+
+
+def _units(parts: Sequence[_Part]) -> dict[str, dict[int, int]]:
+    """By task, by item: the index of its unit."""
+    groups: dict[str, dict[int, str | int]] = {}
+    for part in parts:
+        first = part.tables[0]
+        of_task = groups.setdefault(first.task, {})
+        for item in first.contributions:
+            of_task.setdefault(item, item)
+        of_task |= first.clusters
+    return {task: _numbered(of_task) for task, of_task in groups.items()}
+
+
+def _numbered(groups: Mapping[int, str | int]) -> dict[int, int]:
+    places: dict[str | int, int] = {}
+    return {item: places.setdefault(groups[item], len(places)) for item in sorted(groups)}
+
+
+def _column(part: _Part, tasks: Sequence[str], places: Mapping[int, int]) -> Column:
+    first = part.tables[0]
+    aggregation = AGGREGATIONS.get(first.aggregation)
+    if aggregation is None:
+        raise UntestableError(
+            f"{part.name}: no verdict for this aggregation, '{first.aggregation}'; "
+            f"there is one for {', '.join(AGGREGATIONS)}"
+        )
+    items = list(first.contributions)
+    units = np.array([places[item] for item in items])
+    parts = np.zeros((max(places.values()) + 1, len(part.tables), 2))
+    for model, table in enumerate(part.tables):
+        numbers = _numbers(part, aggregation, [table.contributions[item] for item in items])
+        np.add.at(parts[:, model], units, numbers)
+    return Column(tasks.index(first.task), part.weight, aggregation, parts)
+
+
+def _numbers(part: _Part, aggregation: Aggregation, contributions: Sequence[object]) -> Floats:
+    """``(items, 2)``."""
+    try:
+        numbers = np.array([aggregation.parts(each) for each in contributions])  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise UntestableError(f"{part.name}: {error}") from error
+    if not np.isfinite(numbers).all():
+        raise UntestableError(f"{part.name}: an item is not a finite number")
+    return numbers
+
+
+def check_sum(sample: Sample, models: Sequence[Scored], factors: Mapping[str, float]) -> None:
+    """Refuses items that do not add up to the scores they are said to be behind.
+
+    Raises:
+        UntestableError: the aggregation of the evaluator is another than its name says.
+    """
+    for value, each in zip(sample.observed, models, strict=True):
+        expected = sum(factor * each.trial.scores[name].value for name, factor in factors.items())
+        if not isfinite(value) or not isclose(value, expected, rel_tol=ROUNDING, abs_tol=ROUNDING):
+            raise UntestableError(
+                f"the items of trial {each.trial.number} add up to {value:.6g}, "
+                f"its score is {expected:.6g}"
+            )
