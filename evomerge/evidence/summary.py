@@ -65,11 +65,7 @@ def evidence_of(study: Ledger, draws: int = DRAWS) -> Evidence:
         for number, line in lines.items()
         if not _missing(line, goals)
     }
-    rivals = {
-        trial.label: scored[trial.number]
-        for trial in first
-        if is_rival(trial) and trial.number in scored
-    }
+    rivals = [scored[trial.number] for trial in first if is_rival(trial) and trial.number in scored]
     asked = judged(study)
     finalists = [scored[number] for number in asked if number in scored]
     gauge = gauge_of(goals, first)

@@ -98,14 +98,14 @@ class Case:
     Attributes:
         finalist: the line of the holdout.
         sample: the rivals' items, then the finalist's.
-        rivals: the rivals' labels.
+        rivals: the base and the parents, in the same order.
         items: how many items there are.
         tests: the finalist against each rival.
     """
 
     finalist: Scored
     sample: Sample = field(repr=False)
-    rivals: tuple[str, ...]
+    rivals: tuple[Scored, ...]
     items: int
     tests: tuple[Tails, ...]
 
@@ -127,7 +127,7 @@ class Case:
 
 def judge(
     finalists: Sequence[Scored],
-    rivals: Mapping[str, Scored],
+    rivals: Sequence[Scored],
     factors: Mapping[str, float],
     seed: int,
     draws: int = DRAWS,
@@ -136,7 +136,7 @@ def judge(
 
     Args:
         finalists: all that were ever scored on this holdout, with scores.
-        rivals: base and parents by label, with scores.
+        rivals: base and parents, with scores.
         factors: by objective, what its value is multiplied with.
         seed: of the run.
         draws: how many resamplings and swaps.
@@ -161,7 +161,7 @@ def judge(
 
 def _case(
     finalist: Scored,
-    rivals: Mapping[str, Scored],
+    rivals: Sequence[Scored],
     factors: Mapping[str, float],
     chance: tuple[int, int],
 ) -> Case | Verdict:
@@ -170,7 +170,7 @@ def _case(
     if not rivals:
         note = "neither the base nor a parent was scored on the holdout"
         return Verdict(number, label, NO_VERDICT, notes=(note,))
-    models = [*rivals.values(), finalist]
+    models = [*rivals, finalist]
     try:
         sample = sample_of(models, factors)
         check_sum(sample, models, factors)
@@ -206,7 +206,7 @@ def _measured(case: Case, level: float, chance: tuple[int, int]) -> Verdict:
         number=case.finalist.trial.subject or 0,
         label=case.finalist.trial.label,
         word=NO_GAIN,
-        against=case.rivals[strongest],
+        against=case.rivals[strongest].trial.label,
         gain=gains[strongest],
         interval=interval(differences, level, sum(sample.units) - len(sample.units)),
         level=level,
@@ -216,7 +216,7 @@ def _measured(case: Case, level: float, chance: tuple[int, int]) -> Verdict:
         units=sum(sample.units),
         items=case.items,
         rivals=tuple(
-            Comparison(rival, gain, test.greater, test.less)
+            Comparison(rival.trial.label, gain, test.greater, test.less)
             for rival, gain, test in zip(case.rivals, gains, case.tests, strict=True)
         ),
     )
