@@ -119,5 +119,5 @@ def _arrays(losses: npt.ArrayLike, violations: npt.ArrayLike | None) -> tuple[Lo
     total = (
         np.zeros(len(points)) if violations is None else np.asarray(violations, dtype=np.float64)
     )
-    failed = ~np.isfinite(points).all(axis=1)
+    failed = np.logical_not(np.isfinite(points).all(axis=1)).reshape(-1)
     return np.where(failed[:, None], np.inf, points), np.where(failed, np.inf, total)

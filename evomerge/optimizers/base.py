@@ -16,19 +16,19 @@ class Cma:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
-from evomerge.errors import RecipeError
+from evomerge.errors import RecipeError, unknown
 from evomerge.goals import Outcome
 from evomerge.registry import Registry, check_keywords
 from evomerge.space import Space
-from evomerge.trial import Point
+from evomerge.trial import Point, Value
 
 
-class Exhausted(Exception):  # noqa: N818  not an error: there is nothing left to propose
+class Exhausted(Exception):
     """Raised by ``ask`` when an optimizer has proposed all it ever will; its text says why."""
 
 
@@ -41,12 +41,14 @@ class Setup:
         seed: of everything that it draws.
         objectives: how many losses a trial has.
         lookahead: at most so many trials have been asked and not yet told; 1 is one at a time.
+        constrained: whether the goals have constraints. Surrogates then model violations too.
     """
 
     space: Space
     seed: int
     objectives: int = 1
     lookahead: int = 1
+    constrained: bool = False
 
 
 class Optimizer(Protocol):
@@ -125,6 +127,8 @@ def make_optimizer(
             this space or so many objectives.
     """
     kind = optimizers.find(str(settings.get("name")), where)
+    if not len(setup.space):
+        raise RecipeError(f"{where}: there is nothing to search; the recipe has no holes")
     if setup.space.choices and not kind.choices:
         able = [name for name in optimizers if optimizers[name].choices]
         raise RecipeError(
@@ -142,18 +146,45 @@ def make_optimizer(
     return kind.make(setup, **keywords)
 
 
-def ranks(outcomes: Sequence[Outcome]) -> list[float]:
-    """``(outcomes,)``: 0 is the best; equal outcomes share a rank.
+def number_in(key: str, value: object, low: float, high: float) -> float:
+    """``value``, if it is a number in [``low``, ``high``]; ``key`` is its name in the YAML.
 
-    For one objective. Feasible ones stand first, by their loss; then those that violate
-    constraints, by how much; then the failed.
+    Raises:
+        RecipeError: it is not.
     """
-    keys = [_key(each) for each in outcomes]
-    places = {key: float(place) for place, key in enumerate(sorted(set(keys)))}
-    return [places[key] for key in keys]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not low <= value <= high:  # type: ignore[operator]
+        raise RecipeError(
+            f"optimizer.{key}: found {value!r}; expected a number from {low:g} to {high:g}"
+        )
+    return float(value)  # type: ignore[arg-type]
 
 
-def _key(outcome: Outcome) -> tuple[int, float]:
-    if outcome.losses is None:
-        return 2, 0.0
-    return (1, outcome.violation) if outcome.violation else (0, outcome.losses[0])
+def whole_number_in(key: str, value: object, low: int, high: int) -> int:
+    """``value``, if it is a whole number in [``low``, ``high``].
+
+    Raises:
+        RecipeError: it is not.
+    """
+    if int(number_in(key, value, low, high)) != value:
+        raise RecipeError(f"optimizer.{key}: found {value!r}; expected a whole number")
+    return int(value)
+
+
+def starting_point(space: Space, given: Mapping[str, Value] | None) -> Point | None:
+    """The middle of ``space``, with the values ``given``; None if none are.
+
+    Raises:
+        RecipeError: there is no such dimension, or it has no such value.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        raise RecipeError(f"optimizer.x0: found {given!r}; expected values by dimension")
+    dimensions = {dimension.name: dimension for dimension in space.dimensions}
+    for name, value in given.items():
+        if name not in dimensions:
+            raise RecipeError(f"optimizer.x0: {unknown('dimension', str(name), dimensions)}")
+        if not dimensions[name].admits(value):
+            raise RecipeError(f"optimizer.x0.{name}: found {value!r}; expected {dimensions[name]}")
+    return {**space.middle(), **given}

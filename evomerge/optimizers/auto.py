@@ -1,0 +1,58 @@
+"""Picks an optimizer by the size of the space and of the budget, and says why.
+
+The rules follow the table of `benchmarks/optimizers.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from evomerge.space import Space
+
+Settings = Mapping[str, object]
+
+# Where a Gaussian process is worth its time: a proposal takes seconds beyond so many trials.
+FEW_DIMENSIONS = 20
+FEW_TRIALS = 300
+SLOW_GP = 500
+
+GP: Settings = {"name": "optuna", "sampler": "gp"}
+TPE: Settings = {"name": "optuna", "sampler": "tpe"}
+CMA: Settings = {"name": "cma"}
+CATCMA: Settings = {"name": "catcma"}
+
+
+def choose_optimizer(
+    space: Space, objectives: int, budget_trials: int | None
+) -> tuple[Settings, str]:
+    """The settings of an optimizer, and the reason in words.
+
+    Args:
+        space: what is to be searched.
+        objectives: how many losses there are.
+        budget_trials: how many trials are planned; None if only time or success ends the search.
+    """
+    size = _count(len(space), "dimension")
+    small = len(space) <= FEW_DIMENSIONS
+    if small and budget_trials is not None and budget_trials <= FEW_TRIALS:
+        return GP, f"{size} and {budget_trials} trials: a Gaussian process makes most of few trials"
+    if not space.choices:
+        return CMA, f"{size} and no choices: CMA-ES"
+    mixed = f"{size}, of which {_count(len(space.choices), 'choice')}"
+    if objectives == 1:
+        return CATCMA, f"{mixed}: CatCMA"
+    return TPE, f"{mixed}, and {objectives} objectives: TPE"
+
+
+def advice(settings: Settings, budget_trials: int | None) -> str:
+    """What to know before a long search with an optimizer of these settings; empty if nothing."""
+    if settings.get("sampler") == GP["sampler"] and (budget_trials or 0) > SLOW_GP:
+        return (
+            f"optimizer: with gp a proposal takes seconds beyond {SLOW_GP} trials, and this budget "
+            f"is {budget_trials}; cma and tpe stay fast"
+        )
+    return ""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
