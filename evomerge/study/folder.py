@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,23 +73,18 @@ def begun(run: Path) -> Iterator[RunLock]:
         OutputError: the folder cannot be made or written.
     """
     check_new(run)
-    with explained(run, "try again or choose another folder"):
-        made = [folder for folder in (run, *run.parents) if not os.path.exists(folder)]
+    made = [folder for folder in (run, *run.parents) if not os.path.exists(folder)]
+    with explained(run, "try again or choose another folder"), ExitStack() as undo:
+        undo.callback(_remove_empty, made)
         run.mkdir(parents=True, exist_ok=True)
         for folder in made:
             sync_folder(folder.parent)
         lock = RunLock(run)
-        try:
-            check_new(run)  # again: another process may have been faster
-        except BaseException:
-            lock.release()
-            raise
-        try:
-            yield lock
-        except BaseException:
-            _remove_beginning(run, made)
-            lock.release()
-            raise
+        undo.callback(lock.release)
+        check_new(run)  # again: another process may have been faster
+        undo.callback(_remove_files, run)
+        yield lock
+        undo.pop_all()
 
 
 def fill(run: Path, config: str, environment: Mapping[str, object], ledger: bytes) -> None:
@@ -150,11 +145,15 @@ def write_front(run: Path, recipes: Mapping[str, str]) -> None:
             file.unlink()
 
 
-def _remove_beginning(run: Path, made: list[Path]) -> None:
-    for name in _LEFTOVERS - {ITEMS, FRONT}:
-        (run / name).unlink(missing_ok=True)
+def _remove_files(run: Path) -> None:
     for name in (ITEMS, FRONT):
         shutil.rmtree(run / name, ignore_errors=True)
-    for folder in made:
+    for name in {LEDGER, *_LEFTOVERS} - {ITEMS, FRONT}:
+        with suppress(OSError):
+            (run / name).unlink()
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    for folder in folders:
         with suppress(OSError):
             folder.rmdir()

@@ -156,8 +156,8 @@ class Ledger:
     def _check_own(self) -> None:
         """An editor that saves a file puts another in its place, and our lines would be lost."""
         own = os.fstat(self._descriptor)
-        there = os.stat(self._path)
-        if own.st_size != self.end.size or not os.path.samestat(own, there):
+        same = self._path.exists() and os.path.samestat(own, self._path.stat())
+        if own.st_size != self.end.size or not same:
             raise StudyError(
                 f"{self._path}: was changed while this run was writing it; put it back as it was, "
                 f"then resume the run"

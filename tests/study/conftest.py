@@ -6,12 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evomerge.study import Study
-from tests.study.strategies import CONFIG, ENVIRONMENT, a_table, a_trial, header
-
-
-def create(run: Path) -> Study:
-    return Study.create(run, header(), config=CONFIG, environment=ENVIRONMENT)
+from tests.study.ordinary import a_table, a_trial, create
 
 
 @pytest.fixture

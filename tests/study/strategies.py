@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from evomerge.study import Header
 from evomerge.trial import Failure, ItemTable, Score, Trial
 
 NAMES = st.text(min_size=1, max_size=12)
@@ -57,11 +56,6 @@ trials = st.builds(
 )
 
 
-def numbered(given: list[Trial]) -> list[Trial]:
-    """The trials as they follow each other in a study."""
-    return [replace(trial, number=number) for number, trial in enumerate(given)]
-
-
 def studies(most: int = 6) -> st.SearchStrategy[list[tuple[Trial, tuple[ItemTable, ...]]]]:
     """What a study records: trials in order, each with its items."""
     entry = st.tuples(trials, st.lists(tables, max_size=2).map(tuple))
@@ -70,58 +64,3 @@ def studies(most: int = 6) -> st.SearchStrategy[list[tuple[Trial, tuple[ItemTabl
             (replace(trial, number=number), items) for number, (trial, items) in enumerate(entries)
         ]
     )
-
-
-# What a run of two experts covers.
-COVERS = {
-    "recipe": {
-        "merge_method": "linear",
-        "models": [
-            {"model": "sums", "parameters": {"weight": {"search": [0, 1]}}},
-            {"model": "words", "parameters": {"weight": {"search": [0, 1], "knots": 3}}},
-        ],
-    },
-    "models": {
-        "sums": {"reference": "zoo/sums", "fingerprint": "a" * 32},
-        "words": {"reference": "zoo/words", "fingerprint": "b" * 32},
-    },
-    "evaluators": {"sums": {"name": "lm_eval", "task": "sums", "limit": 200}},
-    "objectives": ["sums"],
-    "constraints": {"prose": {"max": 3.2}},
-    "optimizer": {"name": "cma", "sigma": 0.2},
-    "seed": 7,
-    "lookahead": 1,
-    "warm_start": [],
-}
-
-CONFIG = "run: runs/quickstart\nseed: 7\n"
-ENVIRONMENT = {"evomerge": "0.1.0", "cpus": 2}
-
-
-def a_trial(number: int, **fields: object) -> Trial:
-    """An ordinary trial of a search."""
-    weight = number / 7
-    recipe = {
-        "merge_method": "linear",
-        "models": [{"model": "sums", "parameters": {"weight": weight}}],
-    }
-    ordinary = Trial(
-        number,
-        "search",
-        recipe,
-        point={"models[sums].parameters.weight": weight},
-        scores={"sums": Score(number / 3, higher_is_better=True, items=3)},
-        seconds={"ask": 0.01, "merge": 0.1},
-    )
-    return replace(ordinary, **fields)
-
-
-def a_table(number: int, evaluator: str = "sums") -> ItemTable:
-    """The items of an ordinary trial."""
-    contributions = {0: 1.0, 1: float(number % 2), 5: 0.1 * number}
-    return ItemTable(evaluator, "sums", "acc", "none", "mean", 1.0, contributions)
-
-
-def header() -> Header:
-    """The header of a run of two experts."""
-    return Header.make(COVERS)

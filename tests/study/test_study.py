@@ -15,11 +15,11 @@ from evomerge.errors import StudyError
 from evomerge.goals import Bound, Goals
 from evomerge.study import Header, Study
 from evomerge.trial import Failure
-from tests.study.conftest import create
-from tests.study.strategies import CONFIG, COVERS, ENVIRONMENT, a_table, a_trial, studies
+from tests.study.ordinary import CONFIG, COVERS, ENVIRONMENT, a_table, a_trial, create
+from tests.study.strategies import studies
 
 
-@settings(max_examples=30)  # each flushes files to the disk
+@settings(max_examples=20)  # each flushes files to the disk
 @given(studies())
 def test_whatever_is_appended_is_read_back(recorded):
     with TemporaryDirectory() as folder:
@@ -36,7 +36,7 @@ def test_whatever_is_appended_is_read_back(recorded):
             assert study.tables(trial.number) == tables
 
 
-@settings(max_examples=30)  # each flushes files to the disk
+@settings(max_examples=20)  # each flushes files to the disk
 @given(studies(), studies())
 def test_a_study_goes_on_where_it_ended(before, after):
     recorded = before + [
