@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from evomerge.errors import CheckpointError, EvaluationError, unknown
 from evomerge.evaluators.base import LoadedModel
@@ -22,6 +23,7 @@ def load_model(
     *,
     device: str = "auto",
     dtype: str = "auto",
+    label: str | None = None,
     trust_remote_code: bool = False,
 ) -> LoadedModel:
     """The model and the tokenizer of a folder, or of a Hugging Face id, in evaluation mode.
@@ -30,31 +32,61 @@ def load_model(
         folder: where they are. Only safetensors are read, never pickles.
         device: ``auto`` is ``cuda`` where there is one, else ``cpu``.
         dtype: ``auto`` is what the folder holds.
+        label: what messages call it; by default ``folder``.
         trust_remote_code: run the Python code that comes with the model.
 
     Raises:
         CheckpointError: there is no such model, or its files are not a whole one.
         EvaluationError: there is no such device or dtype.
     """
-    label = str(folder)
+    place = str(folder)
     if dtype not in DTYPES:
-        raise EvaluationError(f"{label}: {unknown('dtype', dtype, DTYPES)}")
-    if not Path(folder).is_dir() and not _may_be_an_id(label):
-        raise CheckpointError(f"{label}: no such folder; give a model folder or a Hugging Face id")
+        raise EvaluationError(f"{place}: {unknown('dtype', dtype, DTYPES)}")
+    if not Path(folder).is_dir() and not _may_be_an_id(place):
+        raise CheckpointError(f"{place}: no such folder; give a model folder or a Hugging Face id")
     _refuse_pickles(Path(folder))
     try:
-        tokenizer = AutoTokenizer.from_pretrained(label, trust_remote_code=trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=trust_remote_code)
         model, report = AutoModelForCausalLM.from_pretrained(
-            label,
+            place,
             dtype=dtype,
             use_safetensors=True,
             trust_remote_code=trust_remote_code,
             output_loading_info=True,
         )
     except UNLOADABLE as error:
-        raise CheckpointError(_cannot_load(label, error)) from error
-    _refuse_holes(label, report)
-    return LoadedModel(_placed(model, device).eval().requires_grad_(False), tokenizer, label)
+        raise CheckpointError(_cannot_load(place, error)) from error
+    _refuse_holes(place, report)
+    placed = _placed(model, device).eval().requires_grad_(False)
+    return LoadedModel(placed, tokenizer, label or place, folder=_here(Path(folder)))
+
+
+def outline_model(
+    folder: Path, *, label: str | None = None, trust_remote_code: bool = False
+) -> LoadedModel:
+    """A folder's model without weights, on torch's ``meta`` device, and its tokenizer.
+
+    It takes no time and no memory: what evaluators that read the folder themselves need of it.
+
+    Raises:
+        CheckpointError: the folder has no configuration or no tokenizer.
+    """
+    place = str(folder)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=trust_remote_code)
+        config = AutoConfig.from_pretrained(place, trust_remote_code=trust_remote_code)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(
+                config, dtype=config.dtype, trust_remote_code=trust_remote_code
+            )
+    except UNLOADABLE as error:
+        raise CheckpointError(_cannot_load(place, error)) from error
+    return LoadedModel(model.eval(), tokenizer, label or place, folder=_here(folder))
+
+
+def _here(folder: Path) -> Callable[[], Path] | None:
+    """Gives ``folder``, if there is one: an id of the Hugging Face hub is none."""
+    return (lambda: folder) if folder.is_dir() else None
 
 
 def _may_be_an_id(label: str) -> bool:

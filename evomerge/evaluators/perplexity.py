@@ -9,12 +9,12 @@ read in overlapping windows, each of which scores what the one before has not [1
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import log
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -22,9 +22,9 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from evomerge.errors import EvaluationError
-from evomerge.evaluators.base import Items, LoadedModel, Tick, evaluator, indices, no_tick
+from evomerge.evaluators.base import Evaluator, Items, LoadedModel, Tick, evaluator, indices
 from evomerge.evaluators.scores import UNFILTERED, Measure, Scores, main_measure
-from evomerge.evaluators.texts import Texts, Window, read_documents, windows
+from evomerge.evaluators.texts import Texts, Window, field_of, read_documents, read_rows, windows
 
 # A token of English is about four bytes: a block of a plain text is about a window.
 BYTES_PER_TOKEN = 4
@@ -35,7 +35,7 @@ POSITIONS = 256
 
 @evaluator("perplexity")
 @dataclass(frozen=True, kw_only=True)
-class Perplexity:
+class Perplexity(Evaluator):
     """Scores a model by the bits it needs for each byte of the documents of a file.
 
     Attributes:
@@ -49,6 +49,8 @@ class Perplexity:
         goal: there is only one; it may be written for the reader.
     """
 
+    paths: ClassVar[tuple[str, ...]] = ("file",)
+
     file: Path
     field: str = "text"
     window: Annotated[int, Field(gt=1)] = 1024
@@ -57,9 +59,7 @@ class Perplexity:
     batch_size: Annotated[int, Field(gt=0)] = 4
     goal: Literal["min"] = "min"
 
-    def evaluate(
-        self, model: LoadedModel, items: Items | None = None, *, tick: Tick = no_tick
-    ) -> Scores:
+    def score(self, model: LoadedModel, items: Items | None, tick: Tick) -> Scores:
         """Scores ``model`` on ``items``, or on all documents.
 
         A document contributes its log-likelihood in nats and its bytes.
@@ -84,14 +84,46 @@ class Perplexity:
         )
         return Scores((measure,), main_measure([measure], needed=True))
 
+    def check(self) -> None:
+        """Reads the file.
+
+        Raises:
+            EvaluationError: it cannot be read, or holds no texts.
+        """
+        self._there  # noqa: B018  reading is what is wanted
+        super().check()
+
+    def sizes(self) -> Mapping[str, int]:
+        """The number of documents that are not empty."""
+        return {self.file.stem: len(self._there)}
+
+    def clusters(self, field: str) -> Mapping[str, Mapping[int, str]]:
+        """What the lines of the file have under ``field``.
+
+        Raises:
+            EvaluationError: the file is no JSON Lines, or a line has no such field.
+        """
+        if self.file.suffix != ".jsonl":
+            raise EvaluationError(
+                f"{self.file}: a plain text has no field '{field}'; leave out cluster"
+            )
+        rows = read_rows(self.file)
+        found = {index: field_of(rows[index], field) for index in self._there}
+        return {self.file.stem: {index: str(value) for index, value in found.items()}}
+
     @cached_property
     def _texts(self) -> Texts:
         block = BYTES_PER_TOKEN * self.window
         return Texts(read_documents(self.file, field=self.field, block=block)[: self.limit])
 
+    @property
+    def _there(self) -> Sequence[int]:
+        """The documents that can be scored: empty ones have nothing to predict."""
+        return [index for index, text in enumerate(self._texts.documents) if text]
+
     def _chosen(self, items: Items | None) -> Sequence[int]:
-        """The documents to score. Empty ones, with nothing to predict, are left out."""
-        there = [index for index, text in enumerate(self._texts.documents) if text]
+        """The documents to score."""
+        there = self._there
         wanted = indices(items, str(self.file))
         if wanted is None:
             return there

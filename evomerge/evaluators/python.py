@@ -6,22 +6,23 @@ names to either. What has per-item numbers counts as their mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from evomerge.errors import EvaluationError, unknown
-from evomerge.evaluators.base import Items, LoadedModel, Tick, evaluator, indices, no_tick
-from evomerge.evaluators.scores import UNFILTERED, Measure, Scores, main_measure
+from evomerge.errors import EvaluationError
+from evomerge.evaluators.base import Evaluator, Items, LoadedModel, Tick, evaluator, indices
+from evomerge.evaluators.returned import Returned
+from evomerge.evaluators.scores import Scores
 from evomerge.evaluators.user_code import describe_failure, load_function
 
 
 @evaluator("python")
 @dataclass(frozen=True, kw_only=True)
-class Python:
+class Python(Evaluator):
     """Scores a model by a Python function.
 
     Attributes:
@@ -33,17 +34,20 @@ class Python:
         metric: the name that counts, of those it returns; by default the first. Numbers without a
             name go by the function's.
         arguments: further keywords of the function.
+        deterministic: whether it gives the same weights the same numbers. Say false if it draws
+            at random or measures time: its results are then never recalled.
     """
+
+    paths: ClassVar[tuple[str, ...]] = ("function",)
 
     function: str
     goal: Literal["max", "min"] = "max"
     metric: str | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
+    deterministic: bool = True
 
-    def evaluate(
-        self, model: LoadedModel, items: Items | None = None, *, tick: Tick = no_tick
-    ) -> Scores:
-        """Calls the function once.
+    def score(self, model: LoadedModel, items: Items | None, tick: Tick) -> Scores:
+        """Calls the function once, between two ticks.
 
         Raises:
             EvaluationError: the file does not import, has no such function, the function raises,
@@ -52,13 +56,28 @@ class Python:
         tick()
         wanted = indices(items, self.function)
         found = self._call(model, wanted)
-        by_name = found if isinstance(found, Mapping) else {self._loaded.__name__: found}
-        measures = [self._measure(str(name), value, wanted) for name, value in by_name.items()]
-        names = [one.metric for one in measures]
-        if not measures or self.metric not in {None, *names}:
-            raise EvaluationError(f"{self.function}: {unknown('metric', str(self.metric), names)}")
-        main = measures[names.index(self.metric) if self.metric else 0]
-        return Scores(tuple(measures), main_measure([main], needed=True))
+        tick()
+        returned = Returned(
+            where=self.function,
+            task=self._file.stem,
+            higher_is_better=self.goal == "max",
+            wanted=wanted,
+            asked=self._takes_items,
+        )
+        return returned.scores(found, self._loaded.__name__, self.metric)
+
+    def check(self) -> None:
+        """Imports the file, and sees whether the function takes what it will be given.
+
+        Raises:
+            EvaluationError: it does not import, or has no such function.
+        """
+        self._loaded  # noqa: B018  loading is what is wanted
+        super().check()
+
+    @property
+    def _file(self) -> Path:
+        return Path(self.function.rpartition(":")[0])
 
     @cached_property
     def _loaded(self) -> Callable[..., object]:
@@ -79,62 +98,8 @@ class Python:
 
     def _call(self, model: LoadedModel, wanted: Sequence[int] | None) -> object:
         keywords = dict(self.arguments) | ({"items": wanted} if self._takes_items else {})
-        function, file = self._loaded, Path(self.function.rpartition(":")[0])
         try:
-            return function(model.model, model.tokenizer, **keywords)
+            return self._loaded(model.model, model.tokenizer, **keywords)
         except Exception as error:  # the user's code may raise anything
             what = f"it cannot score {model.label}"
-            raise EvaluationError(describe_failure(file, what, error)) from error
-
-    def _measure(self, name: str, value: object, wanted: Sequence[int] | None) -> Measure:
-        numbers = self._numbers(name, value)
-        contributions: Mapping[int, float] = {}
-        if isinstance(numbers, list):
-            contributions = self._by_item(name, numbers, wanted)
-            numbers = sum(contributions.values()) / len(contributions)
-        elif wanted is not None and not self._takes_items:
-            raise EvaluationError(
-                f"{self.function}: '{name}' is one number, of all items; to be scored on some of "
-                "them, return a number for each, or take the parameter items"
-            )
-        return Measure(
-            task=Path(self.function.rpartition(":")[0]).stem,
-            metric=name,
-            filter=UNFILTERED,
-            value=numbers,
-            higher_is_better=self.goal == "max",
-            size=len(contributions) or 1,
-            contributions=contributions,
-        )
-
-    def _numbers(self, name: str, value: object) -> float | list[float]:
-        """``value`` in Python's own types: NumPy's and torch's have ``tolist``."""
-        plain = value.tolist() if hasattr(value, "tolist") else value
-        if isinstance(plain, int | float):
-            return float(plain)
-        if isinstance(plain, list | tuple) and plain:
-            numbers = [self._numbers(name, one) for one in plain]
-            if all(isinstance(one, float) for one in numbers):
-                return [one for one in numbers if isinstance(one, float)]
-        raise EvaluationError(
-            f"{self.function}: '{name}' is {type(value).__name__} {str(value)[:40]!r}; "
-            "expected a number, or a list with a number for each item"
-        )
-
-    def _by_item(
-        self, name: str, numbers: Sequence[float], wanted: Sequence[int] | None
-    ) -> Mapping[int, float]:
-        if wanted is None:
-            return dict(enumerate(numbers))
-        if self._takes_items:
-            if len(numbers) != len(wanted):
-                raise EvaluationError(
-                    f"{self.function}: '{name}' has {len(numbers)} numbers; "
-                    f"it was given {len(wanted)} items"
-                )
-            return dict(zip(wanted, numbers, strict=True))
-        if not set(wanted) <= set(range(len(numbers))):
-            raise EvaluationError(
-                f"{self.function}: no item {max(wanted)}; it has {len(numbers)}, counted from 0"
-            )
-        return {index: numbers[index] for index in wanted}
+            raise EvaluationError(describe_failure(self._file, what, error)) from error

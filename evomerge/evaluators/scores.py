@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import isnan
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from typing import Any, NamedTuple
 
 from evomerge.errors import EvaluationError
 
@@ -26,6 +26,14 @@ class ItemKey(NamedTuple):
     filter: str
 
 
+class Address(NamedTuple):
+    """What tells the measures of one evaluator apart."""
+
+    task: str
+    metric: str
+    filter: str
+
+
 @dataclass(frozen=True)
 class Measure:
     """One metric of one task, under one filter.
@@ -39,6 +47,8 @@ class Measure:
         size: how many items went into it.
         aggregation: how ``contributions`` become ``value``: ``mean``, ``bits_per_byte``, …
         contributions: by document, what it adds; empty for groups, whose tasks hold them.
+        parts: the measures whose weighted sum ``value`` is, and their weights; empty where it is
+            taken from documents.
     """
 
     task: str
@@ -49,6 +59,12 @@ class Measure:
     size: int
     aggregation: str = "mean"
     contributions: Mapping[int, Contribution] = field(default_factory=dict, repr=False)
+    parts: Mapping[Address, float] = field(default_factory=dict, repr=False)
+
+    @property
+    def address(self) -> Address:
+        """What tells it from the other measures of its evaluator."""
+        return Address(self.task, self.metric, self.filter)
 
 
 @dataclass(frozen=True)
@@ -65,12 +81,56 @@ class Scores:
     measures: tuple[Measure, ...]
     main: Measure | None
 
+    def share(self, measure: Measure) -> float:
+        """The weight of ``measure`` in the main one, in [0, 1]; 0 where it is only reported.
+
+        The main value is the sum of share times value over the measures that are taken from
+        documents.
+        """
+        if self.main is None:
+            return 0.0
+        if self.main.parts:
+            return self.main.parts.get(measure.address, 0.0)
+        return float(measure.address == self.main.address)
+
     def items(self, evaluator: str) -> Iterator[tuple[ItemKey, Contribution]]:
         """Every per-item result, under the name that a config gives its evaluator."""
         for one in self.measures:
             for document, contribution in one.contributions.items():
                 key = ItemKey(evaluator, one.task, document, one.metric, one.filter)
                 yield key, contribution
+
+
+def plain_scores(scores: Scores) -> dict[str, Any]:
+    """``scores`` as data that JSON can hold; `scores_from_plain` reads it."""
+    return {
+        "measures": [_plain_measure(one) for one in scores.measures],
+        "main": None if scores.main is None else _plain_measure(scores.main),
+    }
+
+
+def scores_from_plain(data: Mapping[str, Any]) -> Scores:
+    """What `plain_scores` wrote, equal to what it was given."""
+    measures = tuple(_measure_from_plain(one) for one in data["measures"])
+    return Scores(measures, None if data["main"] is None else _measure_from_plain(data["main"]))
+
+
+def _plain_measure(measure: Measure) -> dict[str, Any]:
+    # JSON has no numbers and no addresses as keys.
+    listed = {key: list(getattr(measure, key).items()) for key in ("contributions", "parts")}
+    return {**asdict(measure), **listed}
+
+
+def _measure_from_plain(data: Mapping[str, Any]) -> Measure:
+    contributions = {document: _as_tuples(one) for document, one in data["contributions"]}
+    parts = {Address(*address): weight for address, weight in data["parts"]}
+    return Measure(**{**data, "contributions": contributions, "parts": parts})
+
+
+def _as_tuples(contribution: Contribution) -> Contribution:
+    if isinstance(contribution, list | tuple):
+        return tuple(_as_tuples(one) for one in contribution)
+    return contribution
 
 
 def main_measure(chosen: Sequence[Measure], *, needed: bool) -> Measure | None:
@@ -86,8 +146,8 @@ def main_measure(chosen: Sequence[Measure], *, needed: bool) -> Measure | None:
             raise EvaluationError(f"{names}: {first.metric} is not better high in all of them")
         return None
     value = sum(one.value for one in chosen) / len(chosen)
-    if isnan(value):
-        raise EvaluationError(f"{first.task}: its {first.metric} is not a number")
+    if not isfinite(value):
+        raise EvaluationError(f"{first.task}: its {first.metric} is not a number, but {value}")
     if len(chosen) == 1:
         return first
     return Measure(
@@ -98,4 +158,9 @@ def main_measure(chosen: Sequence[Measure], *, needed: bool) -> Measure | None:
         higher_is_better=first.higher_is_better,
         size=sum(one.size for one in chosen),
         aggregation="mean of tasks",
+        parts={
+            address: weight / len(chosen)
+            for one in chosen
+            for address, weight in (one.parts or {one.address: 1.0}).items()
+        },
     )

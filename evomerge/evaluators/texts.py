@@ -36,23 +36,49 @@ def read_documents(file: Path, *, field: str, block: int) -> list[str]:
     Raises:
         EvaluationError: the file cannot be read, or holds no such texts.
     """
-    try:
-        text = file.read_bytes().decode()
-    except OSError as error:
-        raise EvaluationError(f"{file}: {error.strerror}; expected a text or JSONL file") from error
-    except UnicodeDecodeError as error:
-        raise EvaluationError(f"{file}: byte {error.start} is not UTF-8; re-encode it") from error
     if file.suffix == ".jsonl":
-        documents = [
-            _field_of(f"{file}:{number}", line, field)
-            for number, line in enumerate(text.split("\n"), 1)
-            if line.strip()
-        ]
+        documents = [_text_of(row, field) for row in read_rows(file)]
     else:
-        documents = _blocks(text, block)
+        documents = _blocks(_read(file), block)
     if not any(documents):
         raise EvaluationError(f"{file}: no text in it")
     return documents
+
+
+class Row(NamedTuple):
+    """A line of a JSON Lines file that is not blank.
+
+    Attributes:
+        where: the file and the line's number.
+        entry: what it holds.
+    """
+
+    where: str
+    entry: object
+
+
+def read_rows(file: Path) -> list[Row]:
+    """The lines of a JSON Lines file.
+
+    Raises:
+        EvaluationError: the file cannot be read, or a line is not JSON.
+    """
+    return [
+        _row(f"{file}:{number}", line)
+        for number, line in enumerate(_read(file).split("\n"), 1)
+        if line.strip()
+    ]
+
+
+def field_of(row: Row, field: str) -> object:
+    """What a line has under ``field``.
+
+    Raises:
+        EvaluationError: it has no such field.
+    """
+    if isinstance(row.entry, dict) and field in row.entry:
+        return row.entry[field]
+    raise EvaluationError(f"{row.where}: nothing under '{field}'; it has {_keys(row)}")
 
 
 class Texts:
@@ -90,16 +116,33 @@ def windows(document: int, tokens: Sequence[int], *, length: int, stride: int) -
             return
 
 
-def _field_of(where: str, line: str, field: str) -> str:
+def _read(file: Path) -> str:
     try:
-        entry = json.loads(line)
+        return file.read_bytes().decode()
+    except OSError as error:
+        raise EvaluationError(f"{file}: {error.strerror}; expected a text or JSONL file") from error
+    except UnicodeDecodeError as error:
+        raise EvaluationError(f"{file}: byte {error.start} is not UTF-8; re-encode it") from error
+
+
+def _row(where: str, line: str) -> Row:
+    try:
+        return Row(where, json.loads(line))
     except json.JSONDecodeError as error:
         raise EvaluationError(f"{where}: not JSON, {error.msg} at column {error.colno}") from error
-    text = entry.get(field) if isinstance(entry, dict) else entry
+
+
+def _text_of(row: Row, field: str) -> str:
+    text = row.entry.get(field) if isinstance(row.entry, dict) else row.entry
     if not isinstance(text, str):
-        keys = ", ".join(sorted(entry)) if isinstance(entry, dict) else type(entry).__name__
-        raise EvaluationError(f"{where}: no text under '{field}'; it has {keys}")
+        raise EvaluationError(f"{row.where}: no text under '{field}'; it has {_keys(row)}")
     return text
+
+
+def _keys(row: Row) -> str:
+    if isinstance(row.entry, dict):
+        return ", ".join(sorted(row.entry))
+    return type(row.entry).__name__
 
 
 def _blocks(text: str, least: int) -> list[str]:

@@ -16,7 +16,7 @@ from lm_eval.tasks import TaskManager
 
 from evomerge.errors import EvaluationError, MissingExtra, RecipeError
 from evomerge.evaluators.base import LoadedModel, make_evaluator
-from evomerge.evaluators.harness.results import GOLD
+from evomerge.evaluators.harness.names import GOLD
 from evomerge.evaluators.harness.tasks import _unknown_task
 from evomerge.evaluators.lm_eval import LmEval
 from evomerge.evaluators.scores import Scores

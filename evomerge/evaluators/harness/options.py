@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -31,6 +31,10 @@ class Options:
         metric: the metric that counts; by default each task's first.
         filter: the answer filter that counts; by default the first that has the metric.
         allow_code: run tasks that execute what the model writes.
+        backend: a model type of lm-eval, such as ``vllm``, that reads the model from its folder.
+            Without it the model in memory answers, which is fastest where the models are small.
+        backend_args: further arguments of that type, laid over the model's folder, type and
+            device.
     """
 
     task: str | list[str]
@@ -46,6 +50,8 @@ class Options:
     metric: str | None = None
     filter: str | None = None
     allow_code: bool = False
+    backend: str | None = None
+    backend_args: dict[str, Any] = field(default_factory=dict)
 
     @property
     def asked(self) -> list[str]:

@@ -16,13 +16,13 @@ from math import ceil
 from typing import NamedTuple
 
 from lm_eval.api.instance import Instance
-from lm_eval.api.task import ConfigurableTask, Task
+from lm_eval.api.task import Task
 
 from evomerge.errors import EvaluationError, unknown
 from evomerge.evaluators.base import Items
 from evomerge.evaluators.harness.generators import Generators, restored, seed
 from evomerge.evaluators.harness.options import Options
-from evomerge.evaluators.harness.tasks import Tasks, describe, load_tasks
+from evomerge.evaluators.harness.tasks import Tasks, describe, is_plain, load_tasks
 
 Document = Mapping[str, object]
 ChatTemplate = Callable[..., str]
@@ -90,7 +90,7 @@ def write_exam(options: Options, chat_template: ChatTemplate | None) -> Exam:
 
 def document_to_process(task: Task, document: Document) -> Document:
     """``document``, or a copy of it where the task's own code might change it."""
-    return document if _is_plain(task) else deepcopy(document)
+    return document if is_plain(task) else deepcopy(document)
 
 
 def _by_task(items: Items, tasks: Sequence[str]) -> Mapping[str, Sequence[int]]:
@@ -142,18 +142,12 @@ def _limit(name: str, task: Task, options: Options) -> int | None:
     return ceil(len(task.eval_docs) * options.limit) if options.limit < 1 else int(options.limit)
 
 
-def _is_plain(task: Task) -> bool:
-    """Whether lm-eval's own code processes the results: it leaves the documents alone."""
-    own = type(task).process_results is ConfigurableTask.process_results
-    return own and not callable(task.config.process_results)
-
-
 def _remember_templates(task: Task, documents: Sequence[Document]) -> None:
     """Keeps what a task's templates give for its documents.
 
     lm-eval compiles and renders them anew for each document of each model: 0.7 ms a document.
     """
-    if _is_plain(task):
+    if is_plain(task):
         for name in ("doc_to_target", "doc_to_choice", "doc_to_text"):
             setattr(task, name, _remembering(getattr(task, name), documents))
 

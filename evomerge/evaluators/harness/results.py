@@ -9,15 +9,19 @@ from lm_eval.api.group import Group
 from lm_eval.api.metrics import mean
 from lm_eval.api.task import ConfigurableTask, Task
 
-from evomerge.errors import EvaluationError, unknown
+from evomerge.errors import EvaluationError
+from evomerge.evaluators.harness.names import GOLD, choose
 from evomerge.evaluators.harness.options import Options
 from evomerge.evaluators.harness.questions import Question, Questions, document_to_process
 from evomerge.evaluators.harness.tasks import Tasks, describe
-from evomerge.evaluators.scores import UNFILTERED, Contribution, Measure, Scores, main_measure
-
-# Our own metric beside the tasks': the mean log-likelihood of the right answer, in nats. It still
-# moves where accuracy stands still.
-GOLD = "log_likelihood"
+from evomerge.evaluators.scores import (
+    UNFILTERED,
+    Address,
+    Contribution,
+    Measure,
+    Scores,
+    main_measure,
+)
 
 Grades = dict[tuple[str, str], dict[int, object]]  # (metric, filter) -> document -> its grade
 
@@ -43,7 +47,8 @@ def _measures(name: str, task: Task, questions: Mapping[int, Question]) -> list[
             _measure(name, task, metric, filter_name, by_document)
             for (metric, filter_name), by_document in _grades(task, questions).items()
         ]
-        return found + _gold_measures(name, task, questions)
+        has_its_own = any((one.metric, one.filter) == (GOLD, UNFILTERED) for one in found)
+        return found if has_its_own else found + _gold_measures(name, task, questions)
     except Exception as error:  # a task is somebody's code and may raise anything
         raise EvaluationError(
             f"task '{name}': it cannot grade the answers; {describe(error)}"
@@ -126,10 +131,25 @@ def _group_measures(group: Group, members: Sequence[Sequence[Measure]]) -> list[
             higher_is_better=_direction(group.name, same),
             size=sum(one.size for one in same),
             aggregation="group",
+            parts=_weights(group, same, of_tasks),
         )
         for key, same in parts.items()
         if key in aggregates
     ]
+
+
+def _weights(
+    group: Group, measures: Sequence[Measure], of_tasks: Mapping[str, Mapping[str, float]]
+) -> Mapping[Address, float]:
+    """How much each task's measure counts in the group's."""
+    first = measures[0]
+    by_size = next(  # the last entry overwrites what those before it found
+        entry.weight_by_size
+        for entry in reversed(group.aggregate_metric_list or ())
+        if entry.metric == first.metric and first.filter in (entry.filter_list or [first.filter])
+    )
+    sizes = {one.address: of_tasks[one.task]["sample_len"] if by_size else 1.0 for one in measures}
+    return {address: size / sum(sizes.values()) for address, size in sizes.items()}
 
 
 def _direction(group: str, measures: Sequence[Measure]) -> bool:
@@ -154,18 +174,8 @@ def _counting(tasks: Tasks, found: Mapping[str, Sequence[Measure]]) -> list[str]
 
 def _choose(name: str, measures: Sequence[Measure], options: Options) -> Measure:
     """The measure of one task or group that counts."""
-    metric, filter_name = options.metric, options.filter
-    of_metric = [one for one in measures if metric in {None, one.metric}]
-    if not of_metric:
-        raise EvaluationError(
-            f"task '{name}': {unknown('metric', str(metric), {one.metric for one in measures})}"
-        )
-    for one in of_metric:
-        if filter_name in {None, one.filter}:
-            return one
-    raise EvaluationError(
-        f"task '{name}': {unknown('filter', str(filter_name), {one.filter for one in of_metric})}"
-    )
+    by_pair = {(one.metric, one.filter): one for one in measures}
+    return by_pair[choose(name, list(by_pair), options)]
 
 
 def _plain(value: object) -> Contribution:

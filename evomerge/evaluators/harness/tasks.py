@@ -10,7 +10,7 @@ from pathlib import Path
 
 from datasets.exceptions import DatasetsError
 from lm_eval.api.group import Group
-from lm_eval.api.task import Task
+from lm_eval.api.task import ConfigurableTask, Task
 from lm_eval.defaults import DEFAULT_OTHER_SEED
 from lm_eval.tasks import TaskManager
 
@@ -66,6 +66,12 @@ def load_tasks(options: Options) -> Tasks:
 def describe(error: Exception) -> str:
     """An error of somebody else's code, in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def is_plain(task: Task) -> bool:
+    """Whether lm-eval's own code processes the results: it leaves the documents alone."""
+    own = type(task).process_results is ConfigurableTask.process_results
+    return own and not callable(task.config.process_results)
 
 
 def _manager_for(asked: Sequence[str], include_path: tuple[str, ...]) -> TaskManager:
