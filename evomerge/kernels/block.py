@@ -95,8 +95,11 @@ class Engine(Protocol):
     def column_gram(self, block: Block, total: Floats) -> None:
         """Adds each row's products to ``total``, ``(models, models, columns)``: the lower half."""
 
-    def magnitude_sums(self, block: Block, thinning: Thinning) -> Floats:
-        """``(tiles, models)``: L1 norms after thinning."""
+    def magnitude_sums(self, block: Block, thinning: Thinning, *, before: bool) -> Floats:
+        """``(tiles, kinds, models)``: L1 norms after thinning, and ahead of these the whole ones.
+
+        The kinds are two with ``before``, and else one.
+        """
 
     def count_magnitudes(self, block: Block, counts: Counts) -> None:
         """Adds to ``counts``: ``(models, UPPER_BINS)``."""

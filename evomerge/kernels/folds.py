@@ -1,7 +1,7 @@
 """The compiled folds: sums and counts over a block.
 
-Sums of floats go into one accumulator per position of the lane, elementwise, and are folded by
-halving at the end of each span: fast, and in an order that depends on nothing but the shape.
+Sums of floats go side by side, by position in a lane, and are folded by halving: fast, and in an
+order that depends on nothing but the shape.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from evomerge.kernels.block import NDArray
-from evomerge.kernels.lanes import draw, magnitude, offset_word, widen
+from evomerge.kernels.lanes import STEP, inner_product, larger, magnitude, widen
 from evomerge.kernels.loops import (
     LANE,
     Inputs,
@@ -19,19 +19,24 @@ from evomerge.kernels.loops import (
     lane_of,
     load,
 )
-from evomerge.noise import DRAWS
+
+# Elements that are summed side by side: all their sums stay in the first-level cache.
+ABREAST = 512
 
 
 @compiled()
 def largest(address: np.uint64, like: NDArray, size: int) -> int:
     """The bits of the largest magnitude; at least 0x7F800000 when something is not finite."""
-    top = np.zeros(LANE, np.int32)
+    top = np.zeros(LANE, like.dtype)
     for start in range(0, size, LANE):
         width = min(LANE, size - start)
         lane = lane_of(address, like, start, width)
         for j in range(width):
-            top[j] = max(top[j], magnitude(widen(lane[j])))
-    return top.max()
+            top[j] = larger(top[j], lane[j])
+    bits = np.int32(0)
+    for j in range(LANE):
+        bits = max(bits, magnitude(widen(top[j])))
+    return int(bits)
 
 
 @compiled()
@@ -49,7 +54,7 @@ def halve(lanes: NDArray) -> float:
 def add_products(left: NDArray, right: NDArray, lane: NDArray) -> None:
     """Adds ``left * right`` to ``lane``, elementwise, in float64."""
     for j in range(lane.size):
-        lane[j] += np.float64(left[j]) * np.float64(right[j])
+        lane[j] += left[j] * right[j]
 
 
 @compiled()
@@ -61,21 +66,32 @@ def add_pairs(values: NDArray, total: NDArray, column: int, width: int) -> None:
 
 
 @compiled()
+def add_inner_products(values: NDArray, count: int, total: NDArray) -> None:
+    """Adds the inner products of all pairs of models to ``total``, ``(models, models)``."""
+    for a in range(values.shape[0]):
+        left = np.uint64(values[a].ctypes.data)
+        for b in range(a + 1):
+            total[a, b] += inner_product(left, np.uint64(values[b].ctypes.data), count)
+
+
+@compiled()
 def gram(inputs: Inputs, span: int, out: NDArray) -> None:
     """``out`` is ``(spans, models, models)``, float64."""
     models = inputs.addresses.size
-    values = np.empty((models, LANE), np.float32)
-    lanes = np.empty((models, models, LANE), np.float64)
+    values = np.empty((models, ABREAST), np.float64)
+    out[:] = 0
     for begin in range(0, inputs.size, span):
         end = min(begin + span, inputs.size)
-        lanes[:] = 0
-        for start in range(begin, end, LANE):
-            width = min(LANE, end - start)
+        total = out[begin // span]
+        for start in range(begin, end, ABREAST):
+            width = min(ABREAST, end - start)
+            count = (width + STEP - 1) // STEP * STEP
             load(inputs, start, width, values)
-            add_pairs(values, lanes, 0, width)
+            values[:, width:count] = 0
+            add_inner_products(values, count, total)
         for a in range(models):
-            for b in range(a + 1):
-                out[begin // span, a, b] = out[begin // span, b, a] = halve(lanes[a, b])
+            for b in range(a):
+                total[b, a] = total[a, b]
 
 
 @compiled()
@@ -84,7 +100,7 @@ def column_gram(inputs: Inputs, offset: int, total: NDArray) -> None:
 
     The block's first element stands in column ``offset`` modulo the number of columns.
     """
-    values = np.empty((inputs.addresses.size, LANE), np.float32)
+    values = np.empty((inputs.addresses.size, LANE), np.float64)
     columns, start = total.shape[2], 0
     while start < inputs.size:
         column = (offset + start) % columns
@@ -95,33 +111,40 @@ def column_gram(inputs: Inputs, offset: int, total: NDArray) -> None:
 
 
 @compiled()
-def add_magnitudes(values: NDArray, lanes: NDArray, width: int) -> None:
-    """Adds the magnitudes of each model to its lane, in float64."""
+def add_magnitudes(values: NDArray, lanes: NDArray, at: int, width: int) -> None:
+    """Adds the magnitudes of each model to its lane from position ``at`` on, in float64."""
     for model in range(values.shape[0]):
-        value, lane = values[model], lanes[model]
+        value, lane = values[model], lanes[model, at : at + width]
         for j in range(width):
             lane[j] += np.float64(abs(value[j]))
 
 
 @compiled()
 def magnitude_sums(inputs: Inputs, thin: Thin, span: int, out: NDArray) -> None:
-    """``out`` is ``(spans, models)``, float64: L1 norms after thinning."""
-    models = inputs.addresses.size
-    values = np.empty((models, LANE), np.float32)
-    lanes = np.empty((models, LANE), np.float64)
+    """``out`` is ``(spans, kinds, models)``, float64: L1 norms, the last kind after thinning.
+
+    A first of two kinds is before thinning.
+    """
+    kinds, models = out.shape[1], inputs.addresses.size
+    values = np.empty((models, ABREAST), np.float32)
+    lanes = np.empty((kinds, models, ABREAST), np.float64)
     for begin in range(0, inputs.size, span):
         end = min(begin + span, inputs.size)
         lanes[:] = 0
         start = begin
         while start < end:
+            at = (start - begin) % ABREAST
             row_end = (start // thin.width + 1) * thin.width
-            width = min(LANE, end - start, row_end - start)
+            width = min(ABREAST - at, end - start, row_end - start)
             load(inputs, start, width, values)
+            if kinds > 1:
+                add_magnitudes(values, lanes[0], at, width)
             apply_thinning(values, thin, start, width)
-            add_magnitudes(values, lanes, width)
+            add_magnitudes(values, lanes[kinds - 1], at, width)
             start += width
-        for model in range(models):
-            out[begin // span, model] = halve(lanes[model])
+        for kind in range(kinds):
+            for model in range(models):
+                out[begin // span, kind, model] = halve(lanes[kind, model])
 
 
 @compiled()
@@ -177,14 +200,17 @@ def index_of_nth(value: NDArray, wanted: int, nth: int) -> int:
 
 
 @compiled()
-def nth_equal(inputs: Inputs, model: int, bits: int, nth: int) -> tuple[int, int]:
-    """The index of the nth element of this magnitude, or -1, and how many are still to find."""
-    values = np.empty((inputs.addresses.size, LANE), np.float32)
+def nth_equal(inputs: Inputs, bits: int, nth: int) -> tuple[int, int]:
+    """The index of the nth element of this magnitude, or -1, and how many are still to find.
+
+    ``inputs`` are those of one model.
+    """
+    values = np.empty((1, LANE), np.float32)
     wanted = np.int32(bits)
     for start in range(0, inputs.size, LANE):
         width = min(LANE, inputs.size - start)
         load(inputs, start, width, values)
-        value = values[model, :width]
+        value = values[0, :width]
         found = 0
         for j in range(width):
             found += 1 if magnitude(value[j]) == wanted else 0
@@ -192,54 +218,3 @@ def nth_equal(inputs: Inputs, model: int, bits: int, nth: int) -> tuple[int, int
             return start + index_of_nth(value, wanted, nth), 0
         nth -= found
     return -1, nth
-
-
-@compiled()
-def order_keys(inputs: Inputs, model: int, keys: NDArray, *, reverse: bool) -> None:
-    """Fills ``keys``, ``(rows, columns)`` uint64, with magnitude and column, to be sorted by row.
-
-    Of equal magnitudes the first column sorts lowest, or highest with ``reverse``.
-    """
-    values = np.empty((inputs.addresses.size, LANE), np.float32)
-    rows, columns = keys.shape
-    for row in range(rows):
-        for column in range(0, columns, LANE):
-            width = min(LANE, columns - column)
-            load(inputs, row * columns + column, width, values)
-            for j in range(width):
-                at = column + j
-                tie = columns - 1 - at if reverse else at
-                upper = np.uint64(magnitude(values[model, j])) << np.uint64(32)
-                keys[row, at] = upper | np.uint64(tie)
-
-
-@compiled()
-def mark_drawn(
-    keys: NDArray, thresholds: NDArray, noise: NDArray, offset: int, kept: NDArray
-) -> None:
-    """Sets ``kept``, ``(rows, columns)`` uint8: was the element drawn below its rank's threshold?
-
-    ``keys`` are sorted by row; ``thresholds`` is ``(columns,)`` uint32, by ascending rank.
-    """
-    rows, columns = keys.shape
-    limits = np.empty(columns, np.uint32)
-    for row in range(rows):
-        key, flags, index = keys[row], kept[row], offset + row * columns
-        for rank in range(columns):
-            limits[np.uint32(key[rank])] = thresholds[rank]
-        low, high = np.uint32(index & 0xFFFFFFFF), np.uint32(index >> 32)
-        wrap = min(columns, DRAWS - (index & 0xFFFFFFFF))
-        for j in range(wrap):
-            flags[j] = draw(offset_word(low, j), high, noise[0], noise[1]) < limits[j]
-        high = np.uint32(high + np.uint32(1))
-        for j in range(wrap, columns):
-            flags[j] = draw(offset_word(low, j), high, noise[0], noise[1]) < limits[j]
-
-
-@compiled()
-def gain_by_rank(keys: NDArray, gains: NDArray, kept: NDArray, out: NDArray) -> None:
-    """Fills ``out``, ``(rows, columns)`` float32, with the gain of each kept element's rank."""
-    for row in range(keys.shape[0]):
-        for rank in range(keys.shape[1]):
-            column = np.uint32(keys[row, rank])
-            out[row, column] = gains[rank] if kept[row, column] != 0 else np.float32(0)

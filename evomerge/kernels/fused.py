@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
 from evomerge.dtypes import BFLOAT16
-from evomerge.kernels import folds, loops
+from evomerge.kernels import folds, loops, ranking
 from evomerge.kernels.block import Block, Counts, NDArray
 from evomerge.kernels.sums import Election, Floats, Shares
 from evomerge.kernels.thinning import (
@@ -25,6 +23,8 @@ from evomerge.noise import DRAWS
 
 # The bits of infinity as float32: those of NaN lie above.
 INFINITY = 0x7F800000
+
+ALL_MODELS = slice(None)
 
 _NO_CUTS: NDArray = np.zeros((2, 0, 0), np.int64)
 _NO_THRESHOLDS: NDArray = np.zeros(0, np.int64)
@@ -81,10 +81,10 @@ def column_gram(block: Block, total: Floats) -> None:
     folds.column_gram(_inputs(block), block.where.offset, total)
 
 
-def magnitude_sums(block: Block, thinning: Thinning) -> Floats:
+def magnitude_sums(block: Block, thinning: Thinning, *, before: bool) -> Floats:
     """See ``Engine.magnitude_sums``."""
     span = block.where.tile
-    out = np.empty((-(-block.size // span), len(block.inputs)))
+    out = np.empty((-(-block.size // span), 1 + before, len(block.inputs)))
     folds.magnitude_sums(_inputs(block), _thin(block, thinning), span, out)
     return out
 
@@ -101,13 +101,22 @@ def count_within(block: Block, models: Counts, bins: Counts, counts: Counts) -> 
 
 def nth_equal(block: Block, model: int, bits: int, nth: int) -> tuple[int, int]:
     """See ``Engine.nth_equal``."""
-    inside, left = folds.nth_equal(_inputs(block), model, bits, nth)
+    inside, left = folds.nth_equal(_input(block, model), bits, nth)
     return int(inside), int(left)
 
 
 def ranked_chance(block: Block, thresholds: Counts) -> npt.NDArray[np.uint8]:
     """See ``Engine.ranked_chance``."""
-    return np.stack([np.packbits(kept, axis=1) for kept, _ in _ranked(block, thresholds)])
+    shape = (block.rows, block.where.columns)
+    kept = np.empty(shape, np.uint8)
+    packed = []
+    for model, by_rank in enumerate(thresholds):
+        if _one_way(by_rank):
+            _decide(block, model, by_rank, kept)
+        else:
+            _decide_sorted(block, model, by_rank, np.empty(shape, np.uint64), kept)
+        packed.append(np.packbits(kept, axis=1))
+    return np.stack(packed)
 
 
 def row_cuts(block: Block, ranks: Counts) -> Cuts:
@@ -121,7 +130,7 @@ def row_cuts(block: Block, ranks: Counts) -> Cuts:
         if rank >= columns:
             bits[model], positions[model] = 0, EVERY_POSITION
         elif rank > 0:
-            folds.order_keys(_inputs(block), model, keys, reverse=True)
+            ranking.order_keys(_input(block, model), keys, reverse=True)
             keys.partition(columns - rank, axis=1)
             cut = keys[:, columns - rank].astype(np.int64)
             bits[model] = cut >> 32
@@ -142,8 +151,13 @@ def _flat(array: NDArray) -> NDArray:
     return array.view(np.uint16 if array.dtype == BFLOAT16 else np.float32).reshape(-1)
 
 
-def _inputs(block: Block) -> loops.Inputs:
-    arrays = [np.asarray(array) for array in block.inputs]
+def _input(block: Block, model: int) -> loops.Inputs:
+    """One model alone."""
+    return _inputs(block, slice(model, model + 1))
+
+
+def _inputs(block: Block, models: slice = ALL_MODELS) -> loops.Inputs:
+    arrays = [np.asarray(array) for array in block.inputs[models]]
     addresses = np.array([_address(array) for array in arrays], np.uint64)
     base = 0 if block.base is None else _address(np.asarray(block.base))
     return loops.Inputs(addresses, np.uint64(base), block.size, _like(arrays[0]))
@@ -155,29 +169,46 @@ def _out(block: Block) -> NDArray:
     return np.empty((block.rows, block.where.columns), np.float32)
 
 
-def _ranked(
-    block: Block, thresholds: Counts
-) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint64]]]:
-    """For each model what survives, ``(rows, columns)`` uint8, and the sorted keys of the rows."""
-    shape = (block.rows, block.where.columns)
-    keys, kept = np.empty(shape, np.uint64), np.empty(shape, np.uint8)
-    limits = np.minimum(thresholds, DRAWS - 1).astype(np.uint32)
-    for model, noise in enumerate(block.where.keys):
-        folds.order_keys(_inputs(block), model, keys, reverse=False)
-        keys.sort(axis=1)
-        if thresholds[model].min() >= DRAWS:  # kept whole: no draw is too large
-            kept.fill(1)
-        else:
-            drawn_by = np.asarray(noise, np.uint32)
-            folds.mark_drawn(keys, limits[model], drawn_by, block.where.offset, kept)
-        yield kept, keys
+def _one_way(thresholds: Counts) -> bool:
+    """Whether they only rise, or only fall, with the rank."""
+    steps = np.diff(thresholds)
+    return bool((steps >= 0).all() or (steps <= 0).all())
+
+
+def _decide(block: Block, model: int, thresholds: Counts, kept: NDArray) -> None:
+    """Fills ``kept``, ``(rows, columns)`` uint8, with what survives of a model."""
+    if thresholds.min() >= DRAWS:  # kept whole: no draw is too large
+        kept.fill(1)
+        return
+    noise = np.asarray(block.where.keys[model], np.uint32)
+    limits, offset = _limits(thresholds), block.where.offset
+    ranking.decide_by_rank(_input(block, model), limits, noise, offset, kept)
+
+
+def _decide_sorted(
+    block: Block, model: int, thresholds: Counts, keys: NDArray, kept: NDArray
+) -> None:
+    """As ``_decide``; also fills ``keys``, ``(rows, columns)`` uint64, with each row's order."""
+    ranking.order_keys(_input(block, model), keys, reverse=False)
+    keys.sort(axis=1)
+    if thresholds.min() >= DRAWS:
+        kept.fill(1)
+        return
+    noise = np.asarray(block.where.keys[model], np.uint32)
+    ranking.mark_drawn(keys, _limits(thresholds), noise, block.where.offset, kept)
+
+
+def _limits(thresholds: Counts) -> npt.NDArray[np.uint32]:
+    return np.minimum(thresholds, DRAWS - 1).astype(np.uint32)
 
 
 def _gains(block: Block, ranked: Ranked) -> NDArray:
     out = np.empty((len(block.inputs), block.rows, block.where.columns), np.float32)
+    keys, kept = np.empty(out.shape[1:], np.uint64), np.empty(out.shape[1:], np.uint8)
     by_rank = ranked.gains.astype(np.float32)
-    for model, (kept, keys) in enumerate(_ranked(block, ranked.thresholds)):
-        folds.gain_by_rank(keys, by_rank[model], kept, out[model])
+    for model, thresholds in enumerate(ranked.thresholds):
+        _decide_sorted(block, model, thresholds, keys, kept)
+        ranking.gain_by_rank(keys, by_rank[model], kept, out[model])
     return out.reshape(len(out), -1)
 
 

@@ -11,12 +11,20 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from evomerge.noise import FIRST, GOLDEN, SECOND
 
 _I16, _I32, _I64, _F32 = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
 _QUIET_NAN = 0x7FC0
+
+# An inner product is 32 running sums, which are folded by halving: a compiler may not reorder a
+# sum, so the order is written down, and is the same on every machine.
+_WIDTH, _VECTORS = 8, 4
+_VECTOR = ir.VectorType(ir.DoubleType(), _WIDTH)
+# How many products go into one step: lanes are filled up with zeros to a multiple of it.
+STEP = _WIDTH * _VECTORS
 
 
 def _i32(value: int) -> Any:
@@ -74,6 +82,20 @@ def magnitude(typing_context: Any, value: Any) -> Any:
 
 
 @intrinsic
+def larger(typing_context: Any, left: Any, right: Any) -> Any:
+    """The larger of two magnitudes, as an element: ``left`` has no sign; NaN is the largest."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word, sign = (_I32, 0x7FFFFFFF) if left == types.float32 else (_I16, 0x7FFF)
+        first, second = (builder.bitcast(argument, word) for argument in arguments)
+        second = builder.and_(second, ir.Constant(word, sign))
+        chosen = builder.select(builder.icmp_unsigned(">", first, second), first, second)
+        return builder.bitcast(chosen, context.get_value_type(left))
+
+    return left(left, right), generate
+
+
+@intrinsic
 def draw(typing_context: Any, low: Any, high: Any, first_key: Any, second_key: Any) -> Any:
     """The noise of the element whose flat index has these 32-bit halves: see ``evomerge.noise``."""
 
@@ -102,3 +124,52 @@ def offset_word(typing_context: Any, start: Any, step: Any) -> Any:
         return builder.add(arguments[0], builder.trunc(arguments[1], _I32))
 
     return types.uint32(types.uint32, types.int64), generate
+
+
+@intrinsic
+def one_more_if(typing_context: Any, count: Any, condition: Any) -> Any:
+    """``count`` plus one where the condition holds, in 32 bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.add(arguments[0], builder.zext(arguments[1], _I32))
+
+    return types.int32(types.int32, types.boolean), generate
+
+
+@intrinsic
+def inner_product(typing_context: Any, left: Any, right: Any, count: Any) -> Any:
+    """The sum of ``count`` products of two float64 arrays at these addresses."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        first, second = (
+            builder.inttoptr(address, _VECTOR.as_pointer()) for address in arguments[:2]
+        )
+        zero = ir.Constant(_VECTOR, [0.0] * _WIDTH)
+        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(_VECTORS)]
+        steps = builder.udiv(arguments[2], ir.Constant(_I64, STEP))
+        with cgutils.for_range(builder, steps) as step:
+            start = builder.mul(step.index, ir.Constant(_I64, _VECTORS))
+            for k, total in enumerate(sums):
+                at = builder.add(start, ir.Constant(_I64, k))
+                factors = [builder.load(builder.gep(p, [at]), align=8) for p in (first, second)]
+                builder.store(builder.fadd(builder.load(total), builder.fmul(*factors)), total)
+        return _halved(builder, [builder.load(total) for total in sums])
+
+    return types.float64(types.uint64, types.uint64, types.int64), generate
+
+
+def _halved(builder: Any, vectors: list[Any]) -> Any:
+    """The sum of all elements of four vectors, by halving."""
+    a, b, c, d = vectors
+    total, width = builder.fadd(builder.fadd(a, b), builder.fadd(c, d)), _WIDTH
+    while width > 1:
+        width //= 2
+        lower, upper = (
+            builder.shuffle_vector(total, total, _indices(first, width)) for first in (0, width)
+        )
+        total = builder.fadd(lower, upper)
+    return builder.extract_element(total, ir.Constant(_I32, 0))
+
+
+def _indices(first: int, count: int) -> Any:
+    return ir.Constant(ir.VectorType(_I32, count), list(range(first, first + count)))

@@ -232,18 +232,29 @@ def elect(values: NDArray, width: int, vote: Vote, total: NDArray, divisor: NDAr
     for j in range(width):
         sign[j] = np.float32(1) if total[j] >= 0 else np.float32(-1)
     total[:width] = 0
-    divisor[:width] = 0
     for model in range(values.shape[0]):
-        value, weight = values[model], vote.weights[model]
+        value = values[model]
         for j in range(width):
             agreeing = value[j] * sign[j]
             total[j] += np.float32(0) if agreeing <= 0 else agreeing  # so that NaN stays NaN
-            divisor[j] += weight if agreeing > 0 else np.float32(0)
     for j in range(width):
         total[j] *= sign[j]
     if vote.normalize:
-        for j in range(width):
-            total[j] /= divisor[j] if divisor[j] != 0 else np.float32(1)
+        divide_by_agreeing(values, sign, vote, total[:width], divisor)
+
+
+@compiled()
+def divide_by_agreeing(
+    values: NDArray, sign: NDArray, vote: Vote, total: NDArray, divisor: NDArray
+) -> None:
+    """Divides ``total`` by the weights of the models that agree with ``sign``."""
+    divisor[:] = 0
+    for model in range(values.shape[0]):
+        value, weight = values[model], vote.weights[model]
+        for j in range(total.size):
+            divisor[j] += weight if value[j] * sign[j] > 0 else np.float32(0)
+    for j in range(total.size):
+        total[j] /= divisor[j] if divisor[j] != 0 else np.float32(1)
 
 
 @compiled()

@@ -65,7 +65,19 @@ def column_gram(blocks: Iterable[Block], columns: int) -> Floats:
 
 def magnitude_sums(blocks: Iterable[Block], thinning: Thinning = None) -> Floats:
     """``(models,)``: the L1 norm of each input after thinning."""
-    parts = [block.engine.magnitude_sums(block, thinning) for block in blocks]
+    total: Floats = _magnitude_sums(blocks, thinning, before=False)[0]
+    return total
+
+
+def both_magnitude_sums(blocks: Iterable[Block], thinning: Thinning) -> tuple[Floats, Floats]:
+    """``(models,)`` twice: the L1 norm of each input, and after thinning; in one pass."""
+    before, after = _magnitude_sums(blocks, thinning, before=True)
+    return before, after
+
+
+def _magnitude_sums(blocks: Iterable[Block], thinning: Thinning, *, before: bool) -> Floats:
+    """``(kinds, models)``."""
+    parts = [block.engine.magnitude_sums(block, thinning, before=before) for block in blocks]
     total: Floats = np.concatenate(parts).sum(axis=0)
     return total
 

@@ -86,13 +86,13 @@ def column_gram(block: Block, total: Floats) -> None:
         start += part.shape[1]
 
 
-def magnitude_sums(block: Block, thinning: Thinning) -> Floats:
+def magnitude_sums(block: Block, thinning: Thinning, *, before: bool) -> Floats:
     """See ``Engine.magnitude_sums``."""
     columns = []
     for model, delta in enumerate(_deltas(block)):
-        sizes = _thinned(block, thinning, model, delta).abs().reshape(-1).double()
-        columns.append(torch.stack([part.sum() for part in torch.split(sizes, block.where.tile)]))
-    return torch.stack(columns, dim=1).cpu().numpy()
+        kinds = [delta] * before + [_thinned(block, thinning, model, delta)]
+        columns.append(torch.stack([_tile_sums(block, kind.abs()) for kind in kinds], dim=1))
+    return torch.stack(columns, dim=2).cpu().numpy()
 
 
 def count_magnitudes(block: Block, counts: Counts) -> None:
@@ -154,6 +154,12 @@ def _deltas(block: Block) -> Iterator[Tensor]:
     base = None if block.base is None else _wide(block.base)
     for array in block.inputs:
         yield _wide(array) if base is None else _wide(array) - base
+
+
+def _tile_sums(block: Block, values: Tensor) -> Tensor:
+    """``(tiles,)``, float64."""
+    parts = torch.split(values.reshape(-1).double(), block.where.tile)
+    return torch.stack([part.sum() for part in parts])
 
 
 def _elected(votes: list[Tensor], total: Tensor, election: Election) -> Tensor:

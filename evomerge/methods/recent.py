@@ -22,6 +22,9 @@ class Recent(Generic[Found]):
     def __len__(self) -> int:
         return len(self._kept)
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._kept
+
     def get(self, key: Hashable, find: Callable[[], Found]) -> Found:
         """What was kept under ``key``, or else what ``find`` returns, which is then kept.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from evomerge.kernels.block import Counts
 from evomerge.kernels.primitives import (
+    both_magnitude_sums,
     count_magnitudes,
     count_within,
     magnitude_sums,
@@ -67,6 +68,17 @@ class Magnitudes:
             return magnitude_sums(blocks, thinning)
         with self._lock:
             return self._norms.get(key, lambda: magnitude_sums(blocks, thinning))
+
+    def norms_around(self, blocks: Blocks, thinning: Thinning) -> tuple[Floats, Floats]:
+        """``(models,)`` twice: the L1 norm of each task vector, and of what survives of it."""
+        with self._lock:
+            if _key(None, blocks) not in self._norms:  # then both are found in one pass
+                before, after = both_magnitude_sums(blocks, thinning)
+                self._norms.get(_key(None, blocks), lambda: before)
+                if (key := _key(thinning, blocks)) is not None:
+                    self._norms.get(key, lambda: after)
+                return before, after
+        return self.norms(blocks), self.norms(blocks, thinning)
 
     def cuts(self, blocks: Blocks, *ranks: Sequence[int]) -> list[Cuts]:
         """For each list of ranks the cut above which stand the ``rank_i`` largest of model i."""
@@ -222,7 +234,7 @@ def l1_factors(magnitudes: Magnitudes, blocks: Blocks, thinning: Thinning) -> Fl
     if thinning is None:
         return np.ones(blocks.models)
     counted = blocks.whole if isinstance(thinning, Window) else blocks
-    before, after = magnitudes.norms(counted), magnitudes.norms(counted, thinning)
+    before, after = magnitudes.norms_around(counted, thinning)
     usable = (before >= MIN_L1) & (after >= MIN_L1)
     factors: Floats = np.where(usable, before / np.where(usable, after, 1.0), 1.0)
     return factors

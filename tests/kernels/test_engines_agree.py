@@ -112,6 +112,16 @@ def test_magnitudes_sum_to_the_same(found):
     np.testing.assert_allclose(*both, **SUMS)
 
 
+@given(thinned_models())
+def test_both_norms_have_the_bits_of_each(found):
+    inputs, base, thinning = found
+    for engine in (fused, reference):
+        blocks = blocks_of(inputs, base, engine=engine, height=2)
+        before, after = primitives.both_magnitude_sums(blocks, thinning)
+        assert before.tobytes() == primitives.magnitude_sums(blocks).tobytes()
+        assert after.tobytes() == primitives.magnitude_sums(blocks, thinning).tobytes()
+
+
 @given(st.data(), models())
 def test_magnitudes_are_counted_and_found_alike(data, found):
     inputs, base = found

@@ -233,6 +233,33 @@ def test_a_chance_that_follows_rank(engine, three):
     np.testing.assert_allclose(sums, np.abs(gained).sum(axis=(1, 2)), rtol=1e-6)
 
 
+@settings(max_examples=60)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1, 2, 63, 130, 900]),
+    st.sampled_from([1, 2, 5, 100, 10**6]),
+    st.sampled_from(["rising", "falling", "level", "unordered"]),
+)
+def test_ranks_decide_however_many_elements_are_equal(seed, columns, values, course):
+    rng = np.random.default_rng(seed)
+    grid = rng.standard_normal(values).astype(np.float32) * np.float32(10.0) ** rng.integers(-30, 9)
+    grid[0] = rng.choice([0.0, 1e-45, grid[0]])
+    x = grid[rng.integers(0, values, (4, columns))] * rng.choice([-1, 1], (4, columns))
+    thresholds = np.sort(rng.integers(0, DRAWS, columns))
+    if course == "falling":
+        thresholds = thresholds[::-1].copy()
+    elif course == "level":
+        thresholds[:] = DRAWS // 2
+    elif course == "unordered":
+        rng.shuffle(thresholds)
+    blocks = blocks_of([x.astype(np.float32)], height=3)
+    found = primitives.ranked_chance(blocks, thresholds[None])
+    ranks = np.argsort(np.argsort(np.abs(x), axis=1, kind="stable"), axis=1, kind="stable")
+    numbers = draws(blocks[0].where.keys[0], 0, 4 * columns).reshape(4, columns).astype(np.int64)
+    kept = np.unpackbits(found.bits[0], axis=1, count=columns)
+    np.testing.assert_array_equal(kept, numbers < thresholds[ranks])
+
+
 @given(models(most=2))
 def test_counts_of_magnitudes(found):
     inputs, base = found

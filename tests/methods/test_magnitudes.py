@@ -102,6 +102,17 @@ def test_what_was_found_is_remembered():
     assert magnitudes.norms(blocks) is magnitudes.norms(blocks)
 
 
+def test_norms_before_and_after_are_found_together_and_remembered_apart():
+    blocks = tensor_blocks([np.arange(100, dtype=np.float32)])
+    magnitudes, half = Magnitudes(100), Chance.of((0.5,))
+    before, after = magnitudes.norms_around(blocks, half)
+    assert before.tolist() == [4950.0]
+    assert 0 < after[0] < 4950
+    assert magnitudes.norms(blocks) is before
+    assert magnitudes.norms(blocks, half) is after
+    assert magnitudes.norms_around(blocks, Chance.of((0.25,)))[0] is before
+
+
 def test_what_survives_by_chance_is_remembered_by_its_noise():
     arrays = [np.ones(1000, np.float32), np.full(1000, 2.0, np.float32)]
     magnitudes, half = Magnitudes(1000), Chance.of((0.5, 0.5))
