@@ -138,11 +138,13 @@ def write_front(run: Path, recipes: Mapping[str, str]) -> None:
     """
     folder = run / FRONT
     folder.mkdir(exist_ok=True)
+    there = {file.name for file in folder.iterdir()}
     for name, text in recipes.items():
-        write_whole(folder / name, text.encode())
-    for file in folder.iterdir():
-        if file.name not in recipes:
-            file.unlink()
+        data = text.encode()
+        if name not in there or (folder / name).read_bytes() != data:
+            write_whole(folder / name, data)
+    for name in there - set(recipes):
+        (folder / name).unlink()
 
 
 def _remove_files(run: Path) -> None:

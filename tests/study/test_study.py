@@ -19,7 +19,7 @@ from tests.study.ordinary import CONFIG, COVERS, ENVIRONMENT, a_table, a_trial, 
 from tests.study.strategies import studies
 
 
-@settings(max_examples=20)  # each flushes files to the disk
+@settings(max_examples=12)  # each flushes files to the disk
 @given(studies())
 def test_whatever_is_appended_is_read_back(recorded):
     with TemporaryDirectory() as folder:
@@ -36,7 +36,7 @@ def test_whatever_is_appended_is_read_back(recorded):
             assert study.tables(trial.number) == tables
 
 
-@settings(max_examples=20)  # each flushes files to the disk
+@settings(max_examples=12)  # each flushes files to the disk
 @given(studies(), studies())
 def test_a_study_goes_on_where_it_ended(before, after):
     recorded = before + [
