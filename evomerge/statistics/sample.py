@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -48,11 +48,8 @@ class Sample:
     def pair(self, first: int, second: int) -> Sample:
         """The same of two models only."""
         both = [first, second]
-        columns = tuple(
-            Column(each.task, each.weight, each.aggregation, each.parts[:, both])
-            for each in self.columns
-        )
-        return Sample(self.units, columns, self.constants[both], self.grouped)
+        columns = tuple(replace(each, parts=each.parts[:, both]) for each in self.columns)
+        return replace(self, columns=columns, constants=self.constants[both])
 
     def values(self, counts: Sequence[Floats]) -> Floats:
         """``(draws, models)``: the number, if each unit were there so many times.

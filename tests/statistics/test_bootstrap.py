@@ -115,3 +115,15 @@ def test_a_gain_that_is_detectable_is_found_as_often_as_it_says():
 
 def test_the_detectable_gain_by_hand():
     assert detectable(0.01, 0.025) == pytest.approx(0.01 * (1.959964 + 0.841621))
+
+
+def test_items_that_all_models_answer_alike_are_drawn_together():
+    """To draw among kinds is to draw among items: the spread is the same, to the exact one."""
+    wins, losses, items = 30, 12, 400
+    first = [1.0] * wins + [0.0] * (items - wins)
+    second = [0.0] * wins + [1.0] * losses + [0.0] * (items - wins - losses)
+    _, _, error = estimate(sample([first, second]), draws=20_000)
+    differences = np.array(first) - np.array(second)
+    assert error == pytest.approx(differences.std(ddof=1) / np.sqrt(items), rel=0.03)
+    noisy = [x + 1e-9 * n for n, x in enumerate(first)]  # now no two are of a kind
+    assert estimate(sample([noisy, second]), draws=20_000)[2] == pytest.approx(error, rel=0.03)
