@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evomerge.errors import StudyError
-from evomerge.evidence import Limits, best_of, simplified
+from evomerge.evidence import best_of
 from evomerge.report.standing import Standing
+from evomerge.report.summary import simplified_of
 from evomerge.study import Study
 from evomerge.trial import Trial
 
@@ -48,11 +48,3 @@ def chosen(study: Study, choice: Choice) -> list[Trial]:
             "end: evomerge resume simplifies its winner"
         )
     return [simple]
-
-
-def simplified_of(study: Study, best: Trial) -> Trial | None:
-    """What became of the best trial when it was simplified; None if nothing did."""
-    setting = study.config.get("simplify")
-    given = setting.get("tolerance") if isinstance(setting, Mapping) else None
-    found = simplified(study, best, Limits.tolerance if given is None else float(given))
-    return None if found is best else found

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from evomerge.evidence.summary import Evidence
+from evomerge.evidence import Evidence
 from evomerge.export.extensions import remarks
 from evomerge.export.heading import heading
 from evomerge.recipe import ModelReference, Recipe

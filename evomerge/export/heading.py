@@ -7,11 +7,11 @@ from datetime import date
 from importlib.metadata import version
 from textwrap import wrap
 
-from evomerge.evidence.summary import Evidence
-from evomerge.evidence.verdicts import Verdict
+from evomerge.evidence import Evidence
 from evomerge.export.extensions import remarks
 from evomerge.recipe import Recipe
-from evomerge.report.words import number, scores, signed
+from evomerge.report.statements import sentence
+from evomerge.report.words import scores
 from evomerge.study import Study
 from evomerge.trial import HOLDOUT, Trial
 
@@ -37,7 +37,9 @@ def heading(study: Study, trial: Trial, recipe: Recipe, evidence: Evidence, toda
         *remarks(recipe),
         f"Written by evomerge {version('evomerge')} on {today.isoformat()}.",
     ]
-    lines = [line for paragraph in paragraphs for line in wrap(paragraph, WIDTH)]
+    lines = [
+        line for paragraph in paragraphs for line in wrap(paragraph, WIDTH, break_on_hyphens=False)
+    ]
     return "".join(f"# {line}\n" for line in lines)
 
 
@@ -52,19 +54,4 @@ def _found(study: Study, trial: Trial, evidence: Evidence) -> Iterator[str]:
             yield f"On the holdout: {scores(line.scores, names)}."
     verdict = next((each for each in evidence.verdicts if each.number == trial.number), None)
     if verdict is not None:
-        yield sentence(verdict)
-
-
-def sentence(verdict: Verdict) -> str:
-    """A verdict in a sentence."""
-    if verdict.gain is None:
-        return f"Verdict: {verdict.word}."
-    interval = ""
-    if verdict.interval is not None:
-        low, high = verdict.interval
-        share = number(100 * (1 - 2 * verdict.level))
-        interval = f", {share} % interval [{signed(low)}, {signed(high)}]"
-    return (
-        f"Verdict: {verdict.word}: {signed(verdict.gain)} over {verdict.against}{interval}, "
-        f"{verdict.items} items."
-    )
+        yield f"Verdict: {sentence(verdict)}."

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from evomerge.errors import SearchError
-from evomerge.evidence import best_of, evidence_of
-from evomerge.export.choice import Choice, chosen, simplified_of
+from evomerge.evidence import evidence_of
+from evomerge.export.choice import Choice, chosen
 from evomerge.export.exported import Exported, export
 from evomerge.export.output import RETRY
+from evomerge.report.summary import best_or_none, simplified_of
 from evomerge.report.words import number
 from evomerge.study import Study
 from evomerge.study.files import explained, write_whole
@@ -32,9 +32,8 @@ def write_winners(study: Study) -> list[Path]:
     Raises:
         OutputError: the disk fails.
     """
-    try:
-        best = best_of(study)
-    except SearchError:
+    best = best_or_none(study)
+    if best is None:
         return []
     evidence = evidence_of(study)
     winners = {BEST: best, SIMPLIFIED: simplified_of(study, best)}

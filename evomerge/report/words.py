@@ -33,7 +33,9 @@ def duration(seconds: float) -> str:
     if seconds < _ROUNDED_UP:
         return f"{seconds:.1f} s" if seconds < LARGE else f"{seconds:.0f} s"
     if seconds < HOUR:
-        return f"{seconds / MINUTE:.0f} min"
+        minutes = seconds / MINUTE
+        text = f"{minutes:.1f}" if minutes < LARGE else f"{minutes:.0f}"
+        return f"{text.removesuffix('.0')} min"
     return f"{seconds / HOUR:.1f} h"
 
 
