@@ -105,3 +105,17 @@ def test_the_number_of_layers_is_a_number(count):
     config = {"architectures": ["GPT2LMHeadModel"], "n_layer": count}
     with pytest.raises(CheckpointError, match=r"words: .*'n_layer'"):
         layers_in(config, family("GPT2LMHeadModel"), "words")
+
+
+@pytest.mark.parametrize(
+    ("names", "attention", "mlp"),
+    [
+        (["blocks.0.attn.w", "blocks.0.ffn.w"], "attn", "ffn"),
+        (["blocks.0.self_attention.w", "blocks.0.mlp.w"], "self_attention", "mlp"),
+        (["blocks.0.attention.w", "blocks.0.post_attention_norm.w"], ".attention.", "mlp"),
+    ],
+)
+def test_attention_and_feed_forward_of_a_new_family_are_looked_for(names, attention, mlp):
+    config = {"architectures": ["NewForCausalLM"], "num_hidden_layers": 1}
+    found = family_of(config, names, "model")
+    assert (found.attention, found.mlp) == (attention, mlp)

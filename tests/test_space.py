@@ -18,7 +18,7 @@ def floats(draw, name="x"):
     log = draw(st.booleans())
     low, high = sorted([draw(positive if log else ends), draw(positive if log else ends)])
     # An end so small beside the other that their difference does not show it is no end.
-    assume(low == high or (high - low != high or low == 0) and (high - low != -low or high == 0))
+    assume(low == high or ((high - low != high or low == 0) and (high - low != -low or high == 0)))
     return FloatDimension(name, low, high, log)
 
 

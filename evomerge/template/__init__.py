@@ -10,6 +10,7 @@ choices     reading a choice
 settings    reading parameters
 reading     reading the rest of a recipe
 template    the template
+uses        under which choices a dimension is read
 paths       how each option is reached
 fillable    what the following ask of a template
 ranges      refusing ranges with illegal recipes in them

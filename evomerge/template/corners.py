@@ -57,6 +57,7 @@ def _candidates(template: Fillable, found: Mapping[str, Recipe]) -> Iterator[tup
     for _, method, tree in filled:
         if method.base == "required":
             yield from _neutral(BASE, _weighted(tree, method, None, 0.0))
+    for _, method, tree in filled:
         for alias, reference in template.models.items():
             label = f"only {alias}"
             yield from _neutral(label, _weighted(tree, method, reference.written(), 1.0))

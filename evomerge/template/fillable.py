@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.space import Space
 from evomerge.template.scope import Methods
+from evomerge.template.uses import Path
 from evomerge.trial import Point
 
 
@@ -36,14 +37,14 @@ class Fillable(Protocol):
     def match(self, recipe: Recipe) -> Point | None:
         """The point of a recipe."""
 
-    def inert(self, point: Point) -> frozenset[str]:
-        """The dimensions that the recipe at a point does not depend on."""
-
     def at(self, values: Point) -> Point:
         """A point with these values, all others in the middle."""
 
-    def paths(self) -> tuple[Point, ...]:
+    def paths(self) -> tuple[Path, ...]:
         """The choices that lead to each option."""
+
+    def uses(self) -> Mapping[str, Sequence[Path]]:
+        """The choices under which each dimension is read."""
 
     def corners(self) -> Iterator[tuple[str, Point]]:
         """Points whose models are known by name."""

@@ -11,8 +11,9 @@ from evomerge.template.holes import is_hole
 def labels_of(options: Sequence[object], where: str) -> tuple[str, ...]:
     """A name for each option, all different.
 
-    A scalar is called what it says, a list of scalars as it is written; a mapping after its merge
-    method, else after the first scalar in it that no other option has; the rest by number.
+    A scalar is called what it says, a list of scalars as it is written; a recipe after its merge
+    method, another mapping after the first scalar in it that no other option has; the rest by
+    number.
 
     Raises:
         RecipeError: the same scalar stands twice.
@@ -24,8 +25,9 @@ def labels_of(options: Sequence[object], where: str) -> tuple[str, ...]:
     labels: list[str] = []
     for position, option in enumerate(options):
         label = plain[position] or _telling(option, options)
-        taken = label is None or label in labels or label in plain[position + 1 :]
-        labels.append(f"option {position + 1}" if label is None or taken else label)
+        if label is None or label in labels or label in plain[position + 1 :]:
+            label = _numbered(position + 1, plain)
+        labels.append(label)
     return tuple(labels)
 
 
@@ -40,6 +42,13 @@ def spelled(value: object) -> str:
 
 def _is_scalar(value: object) -> bool:
     return isinstance(value, bool | int | float | str)
+
+
+def _numbered(number: int, taken: Sequence[str | None]) -> str:
+    label = f"option {number}"
+    while label in taken:  # by a word that says just this
+        label += "'"
+    return label
 
 
 def _plain(option: object) -> str | None:
@@ -59,7 +68,7 @@ def _telling(option: object, options: Sequence[object]) -> str | None:
         whole = isinstance(ends, list | tuple) and all(map(_is_scalar, ends))
         return " to ".join(map(spelled, ends)) if whole and ends else None
     others = [each for each in options if each is not option and isinstance(each, Mapping)]
-    for key in ("merge_method", *option):
+    for key in ("merge_method",) if "merge_method" in option else option:
         value = option.get(key)
         if _is_scalar(value) and all(each.get(key) != value for each in others):
             return spelled(value) if key == "merge_method" else f"{key} {spelled(value)}"

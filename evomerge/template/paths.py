@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from evomerge.template.nodes import Choice, Items, Keys, Node, Settings
-from evomerge.trial import Point
+from evomerge.template.uses import Path, joined, options
 
 
-def paths(root: Node) -> tuple[Point, ...]:
+def paths(root: Node) -> tuple[Path, ...]:
     """For each option of each choice, the labels that lead to it; the first leads nowhere."""
-    found: list[Mapping[str, float | int | str]] = [{}]
-    for path in _options(root, {}):
+    found: list[Path] = [{}]
+    for path in _paths(root, {}):
         if path not in found:
             found.append(path)
     return tuple(found)
 
 
-def _options(node: Node, path: Point) -> Iterator[Point]:
-    for child, labels in _below(node):
-        name_taken = any(path.get(name, label) != label for name, label in labels.items())
-        if name_taken:  # a shared choice, which is at another option here
-            continue
-        inner = {**path, **labels}
-        if labels:
-            yield inner
-        yield from _options(child, inner)
-
-
-def _below(node: Node) -> Iterator[tuple[Node, Mapping[str, str]]]:
-    """What a node is made of, with the label that it takes to get there."""
+def _paths(node: Node, path: Path) -> Iterator[Path]:
     if isinstance(node, Choice):
-        name = node.dimension.name
-        for label, option in zip(node.dimension.options, node.options, strict=True):
-            yield option, {name: label}
+        for labels, option in options(node):
+            # A choice that others share may have been made already.
+            if (inner := joined(path, labels)) is not None:
+                yield inner
+                yield from _paths(option, inner)
     elif isinstance(node, Keys | Settings):
         for child in node.children.values():
-            yield child, {}
+            yield from _paths(child, path)
     elif isinstance(node, Items):
         for child in node.children:
-            yield child, {}
+            yield from _paths(child, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evomerge.errors import RecipeError
@@ -18,6 +18,7 @@ from evomerge.template.places import Place
 from evomerge.template.ranges import check_ranges
 from evomerge.template.reading import TemplateReader
 from evomerge.template.scope import Methods, Scope
+from evomerge.template.uses import Path, uses
 from evomerge.trial import Point
 
 # Above this, optimizers of continuous spaces need far more trials than people run.
@@ -124,9 +125,13 @@ class Template:
         """The point with these values, and the middle of every other dimension."""
         return {**self.space.middle(), **values}
 
-    def paths(self) -> tuple[Point, ...]:
+    def paths(self) -> tuple[Path, ...]:
         """For each option of each choice the choices that lead to it; first, none at all."""
         return paths(self._root)
+
+    def uses(self) -> Mapping[str, Sequence[Path]]:
+        """By the name of a dimension, the choices under which a recipe reads it; none, if never."""
+        return uses(self._root, self._scope)
 
     def corners(self) -> Iterator[tuple[str, Point]]:
         """Points whose models are known by name: the base, each model alone, the uniform mean.

@@ -21,7 +21,7 @@ from tests.template.strategies import (
 )
 
 # Random templates are large, and drawing one takes longer than all that is done with it.
-fewer = settings(max_examples=40)
+fewer = settings(max_examples=30)
 
 
 @fewer
