@@ -12,6 +12,7 @@
     │   └── OutOfMemory        in the memory there is
     ├── SearchError        a run that cannot begin, or cannot go on
     ├── StudyError         a run folder that cannot be read
+    ├── Interrupted        stopped by the user, with something to go on from
     └── MissingExtra       a feature whose optional packages are not installed
 
 Messages have the form ``<where>: <found>; <expected or remedy>``.
@@ -69,6 +70,10 @@ class SearchError(EvomergeError):
 
 class StudyError(EvomergeError):
     """A run folder that cannot be read, or numbers that cannot be recorded in it."""
+
+
+class Interrupted(EvomergeError):
+    """The user stopped it. Its text is what there is so far, and how to go on."""
 
 
 class MissingExtra(EvomergeError):

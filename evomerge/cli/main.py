@@ -18,7 +18,7 @@ from threading import Event
 
 import typer
 
-from evomerge.errors import EvomergeError, unknown
+from evomerge.errors import EvomergeError, Interrupted, unknown
 
 # In the order of the work. A verb lives in the module of its name, as a function of its name.
 VERBS = {
@@ -26,6 +26,12 @@ VERBS = {
     "inspect": "Show what is in a model, or whether a recipe can be merged.",
     "merge": "Turn a recipe into a model folder.",
     "evaluate": "Score models side by side.",
+    "search": "Search for recipes as a config says.",
+    "resume": "Go on with a search from where it was.",
+    "finalists": "Score the best of a run on its holdout.",
+    "schema": "Print the JSON schema of config.yaml.",
+    "report": "Say what a run found, the verdict first.",
+    "export": "Write recipes of a run as mergekit YAML.",
     "completion": "Print the script with which a shell completes words.",
 }
 
@@ -38,6 +44,7 @@ _UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    remark = ""
     warnings.showwarning = _warn
     # Deprecations are for developers, who see them in the tests.
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -47,8 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.stdout.flush()
         except BaseException as error:  # what is interrupted may fail in any way
             code = INTERRUPTED if interrupted.is_set() else _explain(error)
+            remark = str(error) if isinstance(error, Interrupted) else ""
     if interrupted.is_set():
-        code = _interrupted("".join(words[:1]))
+        code = _interrupted("".join(words[:1]), remark)
     sys.exit(code)
 
 
@@ -58,7 +66,7 @@ def overview() -> str:
     lines = [f"  {verb:<{width}}  {line}" for verb, line in VERBS.items()]
     return (
         "Usage: evomerge VERB ...\n\n"
-        "Merges language models from mergekit recipes.\n\nVerbs:\n"
+        "Merges language models, and searches for the recipe.\n\nVerbs:\n"
         + "\n".join(lines)
         + "\n\n'evomerge VERB --help' explains a verb; 'evomerge --version' tells the version.\n"
     )
@@ -139,10 +147,10 @@ def _answering(answer: Callable[[], None]) -> Iterator[None]:
             signal(number, handler)
 
 
-def _interrupted(verb: str) -> int:
-    return _complain(
-        f"evomerge {verb}: interrupted; nothing half-written is left behind", INTERRUPTED
-    )
+def _interrupted(verb: str, remark: str = "") -> int:
+    """Ends an interrupted verb; ``remark`` is what the verb itself says of what it leaves."""
+    left = remark or "nothing half-written is left behind"
+    return _complain(f"evomerge {verb}: interrupted; {left}", INTERRUPTED)
 
 
 def _complain(message: str, code: int) -> int:

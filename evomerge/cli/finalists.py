@@ -1,0 +1,32 @@
+"""``evomerge finalists``: is the winner better, on items that the search never saw?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from evomerge.cli.running import going_on, hush_libraries
+from evomerge.study import Study
+
+
+def finalists(
+    run: Annotated[Path, Argument(help="The folder of a run.", show_default=False)],
+    quiet: Annotated[bool, Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Scores the best trials and all baselines on the holdout, and gives the verdict.
+
+    A search does that at its end; this does it for one that was stopped. What was scored on the
+    holdout before is recalled.
+    """
+    study = Study.open(run)
+    hush_libraries()
+    with going_on(run, study.goals, None, quiet=quiet) as watcher:
+        from evomerge.session import judge
+
+        study = judge(run, watcher=watcher)
+    from evomerge.report.closing import closing_statement
+
+    sys.stdout.write(closing_statement(study))

@@ -1,0 +1,37 @@
+"""What the verbs that run a search share: progress, silent libraries, and the way back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evomerge.cli.live import watching
+from evomerge.errors import Interrupted
+from evomerge.goals import Goals
+
+if TYPE_CHECKING:
+    from evomerge.search import Watcher
+
+
+def hush_libraries() -> None:
+    """Their bars and remarks would stand between the user and the results."""
+    from transformers.utils import logging as transformers_logging
+
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+
+
+@contextmanager
+def going_on(run: Path, goals: Goals, budget: int | None, *, quiet: bool) -> Iterator[Watcher]:
+    """Shows a search; when it is interrupted, says how it goes on."""
+    try:
+        with watching(goals, budget=budget, quiet=quiet) as watcher:
+            yield watcher
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            f"every trial that ended is recorded; go on with: evomerge resume {run}"
+        ) from stop

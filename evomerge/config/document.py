@@ -1,0 +1,119 @@
+"""What a config.yaml can say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import ConfigDict, Field
+
+from evomerge.recipe.entry import Entry
+
+Name: TypeAlias = Annotated[str, Field(min_length=1, pattern=r"^[^\[\]@+]+$")]
+
+
+class ModelSetting(Entry):
+    """A model by its parts, where one line of text does not do.
+
+    Attributes:
+        model: a folder, or a Hugging Face id.
+        revision: a branch, tag or commit of that id.
+        adapter: a LoRA adapter that is applied to it.
+        adapter_revision: a revision of the adapter.
+    """
+
+    model: str
+    revision: str | None = None
+    adapter: str | None = None
+    adapter_revision: str | None = None
+
+
+class BudgetSetting(Entry):
+    """When the search ends: as soon as one of these says so.
+
+    Attributes:
+        trials: so many trials of the search; baselines and what follows the search do not count.
+        hours: so many hours of recorded trials, over all resumes.
+        patience: so many trials in a row without a better one.
+        target: the objective has reached this value.
+    """
+
+    trials: Annotated[int, Field(gt=0)] | None = None
+    hours: Annotated[float, Field(gt=0)] | None = None
+    patience: Annotated[int, Field(gt=0)] | None = None
+    target: float | None = None
+
+
+class SimplifySetting(Entry):
+    """How far the winner may be simplified.
+
+    Attributes:
+        tolerance: the loss on the search items that is given for a simpler recipe.
+        steps: the most trials it takes.
+    """
+
+    tolerance: Annotated[float, Field(ge=0)] = 0.01
+    steps: Annotated[int, Field(gt=0)] = 40
+
+
+class Config(Entry):
+    """A search. Relative paths count from the folder of the file.
+
+    Attributes:
+        run: the folder of the results.
+        seed: of the optimizer and of the statistics.
+        models: short names, used in the recipe: a folder or a Hugging Face id, with
+            ``@revision`` and ``+adapter``, or a mapping of these parts.
+        recipe: mergekit's YAML with holes, or the path of a file with it.
+        optimizer: ``auto``, a name, or a mapping of a name and that optimizer's keys.
+        evaluators: by name, each a mapping of an evaluator's name and keys.
+        objectives: what is to be made better: a score; several, which stay apart (the result is a
+            Pareto front); or weights by score (their sum).
+        constraints: limits of scores: ``{prose: {max: 3.2}}``.
+        holdout: evaluators of the same names, on items that the search never sees.
+        budget: when the search ends.
+        lookahead: how many trials may be asked before the first of them is told.
+        warm_start: further recipes to start from: mergekit files, points, or run folders.
+        baselines: ``auto`` scores base, parents, their uniform soup and standard merges first.
+        finalists: how many trials are scored on the holdout.
+        simplify: whether, and how far, the winner is simplified.
+        device: where models are scored: ``auto``, ``cpu``, ``cuda``, …
+        dtype: of recipes that name none.
+        resident: whether all models stay in memory; by default if they fit.
+        threads: how many tensors are merged at a time; 0 is one for each core.
+        allow_nan: let NaN and infinity in models through.
+        allow_benchmarks: search on a benchmark whose scores are commonly reported.
+        trust_remote_code: run the Python code that comes with models.
+        folder: what relative paths count from, instead of the folder of the file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="evomerge config.yaml")
+
+    run: str = "run"
+    seed: Annotated[int, Field(strict=True, ge=0)] = 0
+    models: Annotated[Mapping[Name, str | ModelSetting], Field(min_length=1)]
+    recipe: dict[str, Any] | str
+    optimizer: dict[str, Any] | str = "auto"
+    evaluators: Annotated[Mapping[Name, dict[str, Any]], Field(min_length=1)]
+    objectives: str | list[str] | dict[str, float]
+    constraints: dict[str, dict[str, float]] | None = None
+    holdout: Mapping[Name, dict[str, Any]] | None = None
+    budget: BudgetSetting
+    lookahead: Annotated[int, Field(gt=0)] = 1
+    warm_start: list[str | dict[str, Any]] = Field(default=[])
+    baselines: Literal["auto", "none"] = "auto"
+    finalists: Annotated[int, Field(gt=0)] = 3
+    simplify: SimplifySetting | bool = True
+    device: str = "auto"
+    dtype: str | None = None
+    resident: bool | None = None
+    threads: Annotated[int, Field(ge=0)] = 0
+    allow_nan: bool = False
+    allow_benchmarks: bool = False
+    trust_remote_code: bool = False
+    folder: str | None = None
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a config.yaml, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}

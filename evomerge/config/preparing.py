@@ -1,0 +1,248 @@
+"""Everything that a config names, put together and checked before any weight is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from evomerge.checkpoint.adapter import Adapted
+from evomerge.checkpoint.reader import Checkpoint
+from evomerge.checkpoint.source import Source, open_source
+from evomerge.config.baselines import Kin, baselines, corners, expressed, kin_of
+from evomerge.config.reading import Located
+from evomerge.config.warm_starts import warm_starts
+from evomerge.errors import EvomergeError, RecipeError, unknown
+from evomerge.evaluators.base import Evaluator, make_evaluator
+from evomerge.families import Family, family_of
+from evomerge.goals import Goals, read_goals
+from evomerge.merging.models import tell_apart, with_sources
+from evomerge.merging.plan import plan_merge
+from evomerge.methods.base import merge_methods
+from evomerge.optimizers.auto import choose_optimizer
+from evomerge.optimizers.base import Optimizer, Setup, make_optimizer
+from evomerge.recipe import ModelReference, Recipe
+from evomerge.search import Budget, Start
+from evomerge.template import Template
+from evomerge.workbench import Settings
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A search that can begin.
+
+    Attributes:
+        located: its config.
+        sources: the models by alias, opened.
+        template: the recipe with holes.
+        kin: which of the models is the base.
+        goals: what better means.
+        evaluators: by name, on the items of the search.
+        holdout: by name, on items that the search does not see; empty if there is none.
+        optimizer: the settings of the optimizer, ``auto`` resolved.
+        reason: why it was chosen; empty if the config names it.
+    """
+
+    located: Located
+    sources: Mapping[str, Checkpoint | Adapted]
+    template: Template
+    kin: Kin
+    goals: Goals
+    evaluators: Mapping[str, Evaluator]
+    holdout: Mapping[str, Evaluator]
+    optimizer: Mapping[str, object]
+    reason: str
+
+    @property
+    def budget(self) -> Budget:
+        """When the search ends."""
+        given = self.located.config.budget
+        return Budget(given.trials, given.hours, given.patience, given.target)
+
+    @property
+    def bench(self) -> Settings:
+        """How models are built, and where they are."""
+        config = self.located.config
+        return Settings(
+            device=config.device,
+            resident=config.resident,
+            threads=config.threads,
+            trust_remote_code=config.trust_remote_code,
+            allow_nan=config.allow_nan,
+        )
+
+    @cached_property
+    def covers(self) -> Mapping[str, object]:
+        """All that decides which trials a run records.
+
+        The first time, it reads the content of the models: a second a gigabyte.
+        """
+        config = self.located.config
+        return {
+            "recipe": config.recipe,
+            "dtype": config.dtype,
+            "models": {alias: source.fingerprint() for alias, source in self.sources.items()},
+            "evaluators": dict(config.evaluators),
+            "objectives": config.objectives,
+            "constraints": config.constraints,
+            "optimizer": dict(self.optimizer),
+            "seed": config.seed,
+            "lookahead": config.lookahead,
+            "warm_start": config.warm_start,
+            "baselines": config.baselines,
+        }
+
+    @cached_property
+    def starts(self) -> tuple[Start, ...]:
+        """What is scored before the search begins.
+
+        Raises:
+            RecipeError: a warm start does not fit.
+        """
+        automatic = self.located.config.baselines == AUTO
+        found: list[Start] = []
+        if automatic:
+            filled = self.template.fill(self.template.space.middle())
+            found += [expressed(self.template, each) for each in baselines(self.kin, filled)]
+        found += warm_starts(self.located, self.template, self.covers)
+        if automatic:
+            found += corners(self.template, found)
+        return tuple(found)
+
+    def new_optimizer(self) -> Optimizer:
+        """The optimizer as it is before it has been told anything."""
+        config = self.located.config
+        setup = Setup(self.template.space, config.seed, self.goals.count, config.lookahead)
+        return make_optimizer(self.optimizer, setup)
+
+    def remarks(self) -> Iterator[str]:
+        """What the user should know before the search begins."""
+        if self.reason:
+            yield f"optimizer: {self.optimizer['name']}; {self.reason}"
+        yield from self.template.advice()
+        yield from self._remarks_on_evidence()
+
+    def _remarks_on_evidence(self) -> Iterator[str]:
+        if not self.holdout:
+            yield (
+                "no holdout: what is found is compared on the items it was chosen by, which "
+                "flatters it; give holdout: with 500 items or more"
+            )
+        names = sorted({name for each in self.evaluators.values() for name in each.benchmarks()})
+        if names and not self.located.config.allow_benchmarks:
+            yield (
+                f"WARNING: the search is told its scores on {', '.join(names)}, whose results are "
+                "commonly reported. A model chosen by them may not report them. Search on other "
+                "items, or say allow_benchmarks: true"
+            )
+
+
+def prepare(located: Located) -> Prepared:
+    """Opens, reads and checks everything that a config names. Reads headers, no weights.
+
+    Raises:
+        EvomergeError: something is missing, or does not fit; the message begins with the path.
+    """
+    try:
+        return _prepare(located)
+    except EvomergeError as error:
+        raise type(error)(f"{located.path}: {error}") from error
+
+
+def _prepare(located: Located) -> Prepared:
+    config = located.config
+    goals = read_goals(config.objectives, config.constraints)
+    evaluators = _evaluators(located, config.evaluators, "evaluators")
+    holdout = _evaluators(located, config.holdout or {}, "holdout")
+    _check_names(goals, evaluators, holdout)
+    references = {alias: located.reference(alias) for alias in config.models}
+    sources = {reference: open_source(reference) for reference in references.values()}
+    tell_apart(sources)
+    tree = _with_dtype(config.recipe, config.dtype)
+    family = _family(sources)
+    template = Template.read(tree, references, merge_methods, where="config.recipe", family=family)
+    template.check_filters(next(iter(sources.values())).names(), family)
+    template.check(lambda recipe: _check_merge(recipe, sources))
+    optimizer, reason = _optimizer(config.optimizer, template, goals, config.budget.trials)
+    return Prepared(
+        located,
+        {alias: sources[reference] for alias, reference in references.items()},
+        template,
+        kin_of(tree, references),
+        goals,
+        evaluators,
+        holdout,
+        optimizer,
+        reason,
+    )
+
+
+def _evaluators(
+    located: Located, settings: Mapping[str, Mapping[str, object]], where: str
+) -> dict[str, Evaluator]:
+    made = {}
+    for name, each in settings.items():
+        place = f"{where}.{name}"
+        made[name] = make_evaluator(each, place, located.folder)
+        try:
+            made[name].check()
+        except EvomergeError as error:
+            raise type(error)(f"{place}: {error}") from error
+    return made
+
+
+def _check_names(
+    goals: Goals, evaluators: Mapping[str, Evaluator], holdout: Mapping[str, Evaluator]
+) -> None:
+    """Every score needs an evaluator of that name; which metrics it has is known once it scores."""
+    constrained = [bound.name for bound in goals.bounds]
+    for where, names in (("objectives", list(goals.weights)), ("constraints", constrained)):
+        for name in names:
+            if name.partition(".")[0] not in evaluators:
+                raise RecipeError(f"{where}: {unknown('score', name, evaluators)}")
+    for name in holdout:
+        if name not in evaluators:
+            raise RecipeError(f"holdout: {unknown('evaluator', name, evaluators)}")
+    lacking = [name for name in goals.weights if name.partition(".")[0] not in holdout]
+    if holdout and lacking:
+        raise RecipeError(
+            f"holdout: nothing scores '{lacking[0]}', an objective; give it an evaluator of that "
+            "name, on items of its own"
+        )
+
+
+def _with_dtype(recipe: object, dtype: str | None) -> dict[str, Any]:
+    """The recipe's tree; where it names no dtype, with the config's."""
+    if not isinstance(recipe, dict):
+        raise RecipeError(f"config.recipe: found {recipe!r}; expected a recipe with holes")
+    if dtype is None or "dtype" in recipe or "choose" in recipe:
+        return recipe
+    return {**recipe, "dtype": dtype}
+
+
+def _family(sources: Mapping[ModelReference, Source]) -> Family:
+    first = next(iter(sources.values()))
+    return family_of(first.config, first.names(), first.label)
+
+
+def _check_merge(recipe: Recipe, sources: Mapping[ModelReference, Source]) -> None:
+    """Whether the merge core would take a recipe that the template fills."""
+    chosen = {
+        reference: sources[reference] if reference in sources else open_source(reference)
+        for reference in recipe.references()
+    }
+    plan_merge(recipe, with_sources(recipe, chosen))
+
+
+def _optimizer(
+    setting: Mapping[str, object] | str, template: Template, goals: Goals, trials: int | None
+) -> tuple[dict[str, object], str]:
+    settings: dict[str, object] = {"name": setting} if isinstance(setting, str) else {**setting}
+    if settings.get("name") != AUTO:
+        make_optimizer(settings, Setup(template.space, 0, goals.count))
+        return settings, ""
+    chosen, reason = choose_optimizer(template.space, goals.count, trials)
+    return dict(chosen), reason

@@ -1,0 +1,107 @@
+"""From a config.yaml, or the copy in a run folder, to a document; and back to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from evomerge.config.document import Config, ModelSetting
+from evomerge.errors import RecipeError
+from evomerge.recipe import ModelReference
+from evomerge.recipe.reading import complaint, load_yaml
+
+
+@dataclass(frozen=True)
+class Located:
+    """A config, and where its relative paths count from.
+
+    Attributes:
+        config: what it says; its recipe is a tree.
+        folder: an absolute path.
+        path: of the file, for messages.
+    """
+
+    config: Config
+    folder: Path
+    path: Path
+
+    @property
+    def run(self) -> Path:
+        """The folder of the results."""
+        return self.under(self.config.run)
+
+    def under(self, path: str | Path) -> Path:
+        """A path of the config as an absolute one, or as seen from the working directory."""
+        return self.folder / Path(path).expanduser()
+
+    def reference(self, alias: str) -> ModelReference:
+        """The model that ``alias`` names."""
+        setting = self.config.models[alias]
+        if isinstance(setting, ModelSetting):
+            found = ModelReference(
+                setting.model, setting.revision, setting.adapter, setting.adapter_revision
+            )
+        else:
+            found = ModelReference.parse(setting)
+        adapter = None if found.adapter is None else self._place(found.adapter)
+        return ModelReference(
+            self._place(found.path), found.revision, adapter, found.adapter_revision
+        )
+
+    def _place(self, path: str) -> str:
+        """A folder as an absolute path; a Hugging Face id as it is."""
+        place = self.under(path)
+        looks_local = path.startswith((".", "/", "~")) or path.count("/") > 1
+        return str(place) if place.exists() or looks_local else path
+
+    def changed(self, changes: dict[str, Any]) -> Located:
+        """The same with other values of some keys, which are taken as they are."""
+        return Located(self.config.model_copy(update=changes), self.folder, self.path)
+
+    def written(self, **resolved: object) -> str:
+        """The config as a file that can stand anywhere, with what has been resolved."""
+        tree = self.config.model_dump(exclude_unset=True, exclude_none=True)
+        tree |= {"folder": str(self.folder), "recipe": self.config.recipe, **resolved}
+        head = (
+            "# What this run was made from. Paths count from 'folder'. The budget may be changed.\n"
+        )
+        # Aliases stay aliases: in a recipe, one hole with two places is one dimension.
+        return head + yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100)
+
+
+def read_config(path: Path) -> Located:
+    """The config in a YAML file.
+
+    Raises:
+        RecipeError: there is no such file, or no config in it; the message begins with the path.
+    """
+    tree = _tree(path, "config")
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        raise complaint(error, f"{path}: config") from error
+    folder = path.absolute().parent
+    if config.folder is not None:
+        folder = folder / Path(config.folder).expanduser()
+    located = Located(config, folder, path)
+    if isinstance(config.recipe, str):
+        recipe = _tree(located.under(config.recipe), "recipe")
+        if not isinstance(recipe, Mapping):
+            raise RecipeError(f"{path}: config.recipe: {config.recipe} holds no recipe")
+        return located.changed({"recipe": dict(recipe)})
+    return located
+
+
+def _tree(path: Path, what: str) -> object:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not a text file in UTF-8") from error
+    return load_yaml(text, f"{path}: {what}")

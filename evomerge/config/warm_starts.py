@@ -1,0 +1,90 @@
+"""What a config's ``warm_start`` names: mergekit files, points of the space, and earlier runs.
+
+What the template can express exactly is told to the optimizer. The rest is scored as a baseline,
+and never bent to fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+
+from evomerge.config.baselines import expressed
+from evomerge.config.reading import Located
+from evomerge.errors import RecipeError, unknown
+from evomerge.recipe import Recipe
+from evomerge.search import Start
+from evomerge.study import Study
+from evomerge.template import Template
+from evomerge.trial import SEARCH, Result, Trial
+
+# Of a run whose scores say nothing about this one, so many of the best points are scored again.
+BEST = 5
+# What must be equal for the scores of another run to be scores of this one.
+DECISIVE = ("models", "evaluators")
+
+
+def warm_starts(
+    located: Located, template: Template, covers: Mapping[str, object]
+) -> Iterator[Start]:
+    """What the config asks to start from.
+
+    Args:
+        located: the config.
+        template: what points fill.
+        covers: what decides the trials of this run; an earlier run that shares models and
+            evaluators is believed, and not scored again.
+
+    Raises:
+        RecipeError: an entry is none of the three, or does not fit the space.
+    """
+    numbers = count(1)
+    for entry in located.config.warm_start:
+        if isinstance(entry, Mapping):
+            yield _at(template, entry, f"point {next(numbers)}")
+            continue
+        path = located.under(entry)
+        if path.is_dir():
+            yield from _of_run(Study.open(path), entry, template, covers)
+        else:
+            yield expressed(template, Start(path.stem, Recipe.read(path)))
+
+
+def _at(template: Template, entry: Mapping[str, object], label: str) -> Start:
+    """The start at a point; what it leaves out stands in the middle."""
+    space = template.space
+    for name in entry:
+        if name not in space.names:
+            raise RecipeError(f"warm_start: {unknown('dimension', name, space.names)}")
+    point = dict(space.middle())
+    for dimension in space.dimensions:
+        value = entry.get(dimension.name, point[dimension.name])
+        if not dimension.admits(value):
+            raise RecipeError(
+                f"warm_start: {dimension.name}: {value!r} lies outside the space; "
+                "widen its range, or give another value"
+            )
+        point[dimension.name] = value  # type: ignore[assignment]  # admitted, so a value
+    return Start(label, template.fill(point), template.settle(point))
+
+
+def _of_run(
+    study: Study, name: str, template: Template, covers: Mapping[str, object]
+) -> Iterator[Start]:
+    """The trials of an earlier run that this template can express."""
+    believed = all(study.header.covers.get(key) == covers[key] for key in DECISIVE)
+    trials = [trial for trial in study.trials if trial.stage == SEARCH and not trial.failure]
+    for trial in trials if believed else _best(study, trials):
+        start = Start(f"{name} trial {trial.number}", Recipe.from_tree(trial.recipe))
+        start = expressed(template, start)
+        if start.point is None:
+            continue
+        result = Result(trial.scores, study.tables(trial.number)) if believed else None
+        yield Start(start.label, start.recipe, start.point, result)
+
+
+def _best(study: Study, trials: Sequence[Trial]) -> list[Trial]:
+    """The first trials by the total of their losses."""
+    outcomes = [(study.goals.outcome(trial), trial) for trial in trials]
+    feasible = [(sum(o.losses or ()), t.number, t) for o, t in outcomes if o.feasible]
+    return [trial for _, _, trial in sorted(feasible, key=lambda each: each[:2])[:BEST]]

@@ -1,0 +1,156 @@
+"""From a recipe to its scores: build it on the workbench, ask every evaluator, keep what each says.
+
+A candidate that cannot be built or scored fails its trial, not the run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from evomerge.errors import DeadlineExceeded, EvomergeError, OutOfMemory, RecipeError
+from evomerge.evaluators.base import Evaluator, LoadedModel
+from evomerge.evaluators.scores import Measure, Scores
+from evomerge.recipe import Recipe
+from evomerge.trial import Failure, ItemTable, Result, Score
+from evomerge.workbench import Workbench
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+Clusters = Mapping[str, Mapping[int, str]]  # by task, by item: the group that it belongs to
+
+
+class Objective:
+    """Scores recipes on one set of evaluators, with models that stay on the workbench."""
+
+    def __init__(self, workbench: Workbench, evaluators: Mapping[str, Evaluator]) -> None:
+        """``evaluators`` are by the names that the config gives them."""
+        self._workbench = workbench
+        self._evaluators = evaluators
+        self._clusters: dict[str, Clusters] = {}
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the same recipe gets the same scores."""
+        return all(each.deterministic for each in self._evaluators.values())
+
+    def __call__(self, recipe: Recipe) -> Result:
+        """What came of ``recipe``.
+
+        Raises:
+            RecipeError: an evaluator gives no number that could count, whatever the model.
+        """
+        began = perf_counter()
+        try:
+            model = self._workbench.build(recipe)
+        except (EvomergeError, MemoryError) as error:
+            return Result(failure=failure_of(error), seconds={"merge": perf_counter() - began})
+        seconds = {"merge": perf_counter() - began}
+        scores: dict[str, Score] = {}
+        tables: list[ItemTable] = []
+        began = perf_counter()
+        failure = None
+        with _timed(model) as forward:
+            for name, evaluator in self._evaluators.items():
+                try:
+                    found = evaluator.evaluate(model)
+                except (EvomergeError, MemoryError) as error:
+                    failure = failure_of(error)
+                    break
+                scores |= named(name, found)
+                tables += self._tables(name, evaluator, found)
+        seconds["forward"] = sum(forward)
+        seconds["evaluate"] = perf_counter() - began - seconds["forward"]
+        if failure is not None:
+            return Result(failure=failure, seconds=seconds)
+        return Result(scores, tuple(tables), None, seconds)
+
+    def _tables(self, name: str, evaluator: Evaluator, found: Scores) -> Iterator[ItemTable]:
+        clusters = self._clusters_of(name, evaluator)
+        for one in found.measures:
+            if one.contributions:
+                yield ItemTable(
+                    name,
+                    one.task,
+                    one.metric,
+                    one.filter,
+                    one.aggregation,
+                    found.share(one),
+                    one.contributions,
+                    {
+                        item: c
+                        for item, c in clusters.get(one.task, {}).items()
+                        if item in one.contributions
+                    },
+                )
+
+    def _clusters_of(self, name: str, evaluator: Evaluator) -> Clusters:
+        if name not in self._clusters:
+            field = evaluator.cluster
+            self._clusters[name] = {} if field is None else evaluator.clusters(field)
+        return self._clusters[name]
+
+
+def failure_of(error: Exception) -> Failure:
+    """How a trial records an error."""
+    message = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OutOfMemory | MemoryError):
+        return Failure("memory", message)
+    return Failure("deadline" if isinstance(error, DeadlineExceeded) else "error", message)
+
+
+def named(evaluator: str, found: Scores) -> Mapping[str, Score]:
+    """Every score under its name.
+
+    The evaluator's own name is the score that counts; ``evaluator.metric`` is each of its metrics,
+    ``evaluator.task.metric`` where it has several tasks. Where a metric was taken under several
+    filters the first one has the plain name, and the others end in ``@filter``.
+
+    Raises:
+        RecipeError: no single number counts.
+    """
+    if found.main is None:
+        tasks = ", ".join(dict.fromkeys(one.task for one in found.measures))
+        raise RecipeError(
+            f"evaluators.{evaluator}: its tasks ({tasks}) have opposite directions; "
+            "say with 'metric:' which number counts"
+        )
+    scores = {evaluator: _score(found.main)}
+    several = len({one.task for one in found.measures}) > 1
+    taken: Counter[str] = Counter()
+    for one in found.measures:
+        key = f"{evaluator}.{one.task}.{one.metric}" if several else f"{evaluator}.{one.metric}"
+        taken[key] += 1
+        scores[key if taken[key] == 1 else f"{key}@{one.filter}"] = _score(one)
+    return scores
+
+
+def _score(measure: Measure) -> Score:
+    return Score(float(measure.value), measure.higher_is_better, measure.size)
+
+
+@contextmanager
+def _timed(model: LoadedModel) -> Iterator[list[float]]:
+    """Collects the seconds of the forward passes of ``model``."""
+    found: list[float] = []
+    starts: list[float] = []
+
+    def before(_: Module, __: object) -> None:
+        starts.append(perf_counter())
+
+    def after(_: Module, __: object, ___: object) -> None:
+        found.append(perf_counter() - starts.pop())
+
+    hooks = [
+        model.model.register_forward_pre_hook(before),
+        model.model.register_forward_hook(after),
+    ]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()

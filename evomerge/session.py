@@ -1,0 +1,237 @@
+"""A whole run: begun from a config or resumed from its folder, searched, simplified, judged.
+
+Everything that is done is a trial of the study. So a run that was ended at any moment, by whatever
+it was, goes on from there, and one that is finished is finished at once.
+"""
+
+from __future__ import annotations
+
+import platform
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from evomerge.config.document import SimplifySetting
+from evomerge.config.preparing import Prepared, prepare
+from evomerge.config.reading import Located, read_config
+from evomerge.errors import SearchError
+from evomerge.evidence import Limits, best_of, choose_finalists, run_holdout, simplified, simplify
+from evomerge.export import write_winners
+from evomerge.objective import Objective
+from evomerge.recipe import ModelReference, Recipe
+from evomerge.search import Budget, Runner, Search, Unwatched, Watcher, run_starts, warm_up
+from evomerge.study import Header, Study
+from evomerge.study.folder import check_new
+from evomerge.trial import RETRIES, Trial
+from evomerge.workbench import Workbench, memory_plan
+
+# What a run's numbers may depend on.
+LIBRARIES = ("evomerge", "torch", "transformers", "lm_eval", "numpy", "optuna", "cma", "cmaes")
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """How a run goes on.
+
+    Attributes:
+        trials: the budget of trials, instead of the config's.
+        retry_failed: try again what failed.
+        accept_drift: go on where the optimizer would now ask for other points.
+    """
+
+    trials: int | None = None
+    retry_failed: bool = False
+    accept_drift: bool = False
+
+
+def begin(
+    located: Located, run: Path | None = None, *, trials: int | None = None,
+    watcher: Watcher | None = None,
+) -> Study:  # fmt: skip
+    """Searches as a config says, in a new run folder.
+
+    Args:
+        located: the config.
+        run: the run folder; by default the config's.
+        trials: the budget of trials, instead of the config's.
+        watcher: who is shown what goes on.
+
+    Returns:
+        The finished study.
+
+    Raises:
+        EvomergeError: the config cannot be followed, or there is a run already.
+    """
+    folder = run or located.run
+    check_new(folder)
+    prepared = prepare(located)
+    header = Header.make(prepared.covers)
+    config = located.written(run=str(folder.absolute()), optimizer=dict(prepared.optimizer))
+    with Study.create(folder, header, config=config, environment=environment(prepared)) as study:
+        _finish(prepared, study, Resumption(trials), watcher or Unwatched())
+    return study
+
+
+def resume(run: Path, how: Resumption, *, watcher: Watcher | None = None) -> Study:
+    """Goes on with a run from where it is.
+
+    Args:
+        run: the run folder.
+        how: what to do with failures and drift, and how far to go.
+        watcher: who is shown what goes on.
+
+    Returns:
+        The finished study.
+
+    Raises:
+        EvomergeError: it is no run, its config changed, or another process writes it.
+    """
+    with Study.open(run, write=True) as study:
+        prepared = prepare(read_config(run / "config.yaml"))
+        study.check(prepared.covers)
+        _finish(prepared, study, how, watcher or Unwatched())
+    return study
+
+
+def judge(run: Path, *, watcher: Watcher | None = None) -> Study:
+    """Scores finalists and baselines of a run on its holdout, without searching any further.
+
+    Raises:
+        EvomergeError: it is no run, its config changed, or another process writes it.
+    """
+    with Study.open(run, write=True) as study:
+        prepared = prepare(read_config(run / "config.yaml"))
+        study.check(prepared.covers)
+        with closing(_bench(prepared)) as bench:
+            _judge(prepared, study, bench, watcher or Unwatched())
+    return study
+
+
+def environment(prepared: Prepared) -> dict[str, object]:
+    """What a run's numbers may depend on beside its config."""
+    return {
+        "began": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()} {platform.system()}",
+        "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
+        "models": {
+            alias: {"folder": str(source.folder), "fingerprint": source.fingerprint()}
+            for alias, source in prepared.sources.items()
+        },
+    }
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
+
+
+def _references(prepared: Prepared) -> list[ModelReference]:
+    """Every model that is merged: those of the config, and those of recipes to start from."""
+    named = [*prepared.kin.references.values()]
+    named += [reference for start in prepared.starts for reference in start.recipe.references()]
+    return list(dict.fromkeys(named))
+
+
+def _bench(prepared: Prepared) -> Workbench:
+    return Workbench(_references(prepared), prepared.bench)
+
+
+def _finish(prepared: Prepared, study: Study, how: Resumption, watcher: Watcher) -> None:
+    """Searches as far as the budget goes, then simplifies and judges."""
+    for remark in prepared.remarks():
+        watcher.note(remark)
+    with closing(_bench(prepared)) as bench:
+        middle = prepared.template.fill(prepared.template.space.middle())
+        watcher.note(str(memory_plan(_references(prepared), middle, prepared.bench)))
+        objective = Objective(bench, prepared.evaluators)
+        runner = Runner(study, objective, recalls=objective.deterministic, watcher=watcher)
+        _search(prepared, runner, how)
+        if how.retry_failed:
+            _retry(runner)
+        _simplify(prepared, runner)
+        _judge(prepared, study, bench, watcher)
+    write_winners(study)
+
+
+def _search(prepared: Prepared, runner: Runner, how: Resumption) -> None:
+    goals, config = prepared.goals, prepared.located.config
+    starts = run_starts(runner, prepared.starts)
+    for trial in starts:
+        if trial.failure is None:
+            goals.check(list(trial.scores))
+            break
+    optimizer = prepared.new_optimizer()
+    warm_up(optimizer, starts, goals)
+    search = Search(
+        prepared.template,
+        optimizer,
+        goals,
+        config.lookahead,
+        accept_drift=how.accept_drift,
+    )
+    budget = prepared.budget
+    if how.trials is not None:
+        budget = replace(budget, trials=how.trials)
+    _check_budget(budget)
+    runner.watcher.note(f"search ended: {search.run(runner, budget)}")
+
+
+def _check_budget(budget: Budget) -> None:
+    if budget == Budget():
+        raise SearchError("config.budget: nothing ends this search; give trials, hours or a target")
+
+
+def _retry(runner: Runner) -> None:
+    """Tries again what failed, each in a trial of its own."""
+    study = runner.study
+    again = {trial.subject for trial in study.stage(RETRIES)}
+    for failed in [trial for trial in study.trials if trial.failure and trial.stage != RETRIES]:
+        if failed.number not in again and failed.recalled is None:
+            trial = Trial(
+                len(study.trials),
+                RETRIES,
+                failed.recipe,
+                label=failed.label,
+                point=failed.point,
+                subject=failed.number,
+            )
+            runner.run(trial, Recipe.from_tree(failed.recipe))
+
+
+def _simplify(prepared: Prepared, runner: Runner) -> None:
+    """Makes the winner simpler, if the config wants it and there is a winner."""
+    wish = prepared.located.config.simplify
+    if wish is False or not _has_winner(runner.study):
+        return
+    setting = wish if isinstance(wish, SimplifySetting) else SimplifySetting()
+    limits = Limits(setting.tolerance, setting.steps)
+    simplify(runner.study, best_of(runner.study), prepared.template, runner.run, limits)
+
+
+def _judge(prepared: Prepared, study: Study, bench: Workbench, watcher: Watcher) -> None:
+    """Scores finalists and baselines on the holdout, if there is one."""
+    if not prepared.holdout or not _has_winner(study):
+        return
+    finalists = [*choose_finalists(study, prepared.located.config.finalists)]
+    winner = finalists[0]
+    wish = prepared.located.config.simplify
+    tolerance = wish.tolerance if isinstance(wish, SimplifySetting) else Limits.tolerance
+    simpler = simplified(study, winner, tolerance)
+    numbers = [trial.number for trial in (*finalists, simpler)]
+    watcher.note("scoring the finalists and all baselines on the holdout")
+    objective = Objective(bench, prepared.holdout)
+    for line in run_holdout(study, numbers, objective):
+        watcher.ended(line)
+
+
+def _has_winner(study: Study) -> bool:
+    try:
+        best_of(study)
+    except SearchError:
+        return False
+    return True
