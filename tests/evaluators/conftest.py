@@ -116,6 +116,8 @@ def tasks_folder(session_folder: Path) -> Path:
     mean = [{"metric": "acc", "aggregation": "mean", "weight_by_size": True}]
     group = {"group": "both", "task": ["choices", "few_shot"], "aggregate_metric_list": mean}
     (folder / "both.yaml").write_text(yaml.safe_dump(group))
+    mean[0]["weight_by_size"] = False
+    (folder / "evenly.yaml").write_text(yaml.safe_dump({**group, "group": "evenly"}))
     return folder
 
 
@@ -138,3 +140,9 @@ def _model(folder: Path, seed: int) -> LoadedModel:
     tokenizer.chat_template = CHAT_TEMPLATE
     options = Options(hidden=32, layers=2, tokenizer=tokenizer)
     return load_model(random_model(folder, seed=seed, options=options), device="cpu")
+
+
+@pytest.fixture
+def only_our_tasks(monkeypatch):
+    """lm-eval's own 14,000 tasks take seconds to read, and are read where ours do not suffice."""
+    monkeypatch.setattr("evomerge.evaluators.harness.tasks._is_closed", lambda name, manager: True)

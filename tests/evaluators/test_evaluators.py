@@ -152,6 +152,19 @@ def test_the_score_of_several_measures_is_their_mean():
     assert (mean.task, mean.value, mean.size) == ("a+b", 0.375, 20)
 
 
+def test_a_score_that_is_not_finite_is_none():
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(EvaluationError, match=f"a: its acc is not a number, but {value}"):
+            main_measure([measure("a", value), measure("b", 0.5)], needed=False)
+
+
+def test_what_is_only_reported_has_no_share(settings, models):
+    scores = make_evaluator(settings).evaluate(models[0])
+    shares = [scores.share(one) for one in scores.measures]
+    assert sorted(shares) == [0.0] * (len(shares) - 1) + [1.0]
+    assert scores.measures[shares.index(1.0)] == scores.main
+
+
 def test_measures_of_opposite_directions_have_no_mean():
     two = [measure("a", 0.5), measure("b", 0.5, rises=False)]
     assert main_measure(two, needed=False) is None

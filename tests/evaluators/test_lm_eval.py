@@ -50,12 +50,6 @@ def simple(tasks_folder):
     return evaluate
 
 
-@pytest.fixture
-def only_our_tasks(monkeypatch):
-    """lm-eval's own 14,000 tasks take seconds to read, and are read where ours do not suffice."""
-    monkeypatch.setattr("evomerge.evaluators.harness.tasks._is_closed", lambda name, manager: True)
-
-
 def assert_equal(scores: Scores, reference: dict) -> None:
     """Every number of both, aggregated and per item, is in the other, and the same to the bit."""
     own = {(m.task, f"{m.metric},{m.filter}"): m.value for m in scores.measures if m.metric != GOLD}
@@ -94,13 +88,14 @@ def test_two_models_in_turn_get_the_numbers_of_simple_evaluate(lm_eval, simple, 
         {"limit": 1},
         {"apply_chat_template": True, "num_fewshot": 1},
         {"apply_chat_template": True, "fewshot_as_multiturn": False, "num_fewshot": 2},
+        {"apply_chat_template": True, "system_instruction": "the cat", "num_fewshot": 2},
         {"system_instruction": "the big cat"},
         {"gen_kwargs": {"max_gen_toks": 3, "do_sample": True, "temperature": 0.7}},
     ],
     ids=str,
 )
 def test_every_option_means_what_it_means_in_simple_evaluate(lm_eval, simple, models, options):
-    tasks = ["choices", "never_few_shot", "answers", "sampled"]
+    tasks = ["both", "never_few_shot", "answers", "sampled", "targets"]
     evaluator = lm_eval(task=tasks, **options)
     for model in models:
         assert_equal(evaluator.evaluate(model), simple(model, tasks=tasks, **options))
@@ -205,6 +200,35 @@ def test_the_score_of_several_tasks_is_their_mean(lm_eval, models):
     parts = [m.value for m in scores.measures if m.metric == "acc"]
     assert scores.main.value == sum(parts) / 2
     assert scores.main.task == "choices+never_few_shot"
+
+
+@pytest.mark.parametrize(
+    ("options", "shares"),
+    [
+        ({"task": "choices"}, {"choices": 1}),
+        ({"task": "choices", "metric": "acc_norm"}, {"choices": 1}),
+        ({"task": "both", "metric": "acc"}, {"choices": 5 / 7, "few_shot": 2 / 7}),
+        ({"task": "evenly", "metric": "acc"}, {"choices": 1 / 2, "few_shot": 1 / 2}),
+        ({"task": ["both", "mutual"], "metric": "acc"},
+         {"choices": 5 / 14, "few_shot": 2 / 14, "mutual": 1 / 2}),
+        ({"task": ["both", "mutual"]}, {"choices": 5 / 14, "few_shot": 2 / 14, "mutual": 1 / 2}),
+        ({"task": ["choices", "prose"]}, {}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_score_is_the_sum_of_the_shares_of_its_tasks(lm_eval, models, options, shares):
+    names = {"both": ("choices", "few_shot"), "evenly": ("choices", "few_shot")}
+    asked = [options["task"]] if isinstance(options["task"], str) else options["task"]
+    items = {"choices": [0, 1, 2, 3, 8], "few_shot": [0, 5], "mutual": [1, 2], "prose": [1]}
+    tasks = {inner for name in asked for inner in names.get(name, (name,))}
+    scores = lm_eval(**options).evaluate(models[0], {name: items[name] for name in tasks})
+    found = {one.address: scores.share(one) for one in scores.measures if scores.share(one)}
+    assert {address.task: share for address, share in found.items()} == pytest.approx(shares)
+    assert len(found) == len(shares)
+    if scores.main is not None:
+        of_documents = [one for one in scores.measures if one.contributions]
+        total = sum(scores.share(one) * one.value for one in of_documents)
+        assert total == pytest.approx(scores.main.value, rel=1e-12)
 
 
 def test_opposite_directions_make_no_score(lm_eval, models):
