@@ -147,7 +147,7 @@ def search(family: Family, seed: int, finalists: int, draws: int) -> Evidence:
         result = result_of(family, answers["search"][number], sizes["search"])
         stage = BASELINES if number < len(labels) else SEARCH
         label = labels[number] if number < len(labels) else ""
-        study.append(Trial(number, stage, recipe, label, scores=result.scores), result.tables)
+        study.append(Trial(number, stage, recipe, label, scores=result.scores))
 
     def score(recipe: Recipe) -> Result:
         number = int(str(recipe.models[0].model.written()).removeprefix("model"))

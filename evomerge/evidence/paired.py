@@ -11,7 +11,7 @@ import numpy as np
 from evomerge.statistics.aggregation import AGGREGATIONS, Aggregation
 from evomerge.statistics.arrays import Floats
 from evomerge.statistics.sample import Column, Sample
-from evomerge.trial import ItemTable, Trial
+from evomerge.trial import Contribution, ItemTable, Trial
 
 # How far a score may lie from what its items add up to: rounding, and items in another order.
 ROUNDING = 1e-6
@@ -157,10 +157,12 @@ def _column(part: _Part, tasks: Sequence[str], places: Mapping[int, int]) -> Col
     return Column(tasks.index(first.task), part.weight, aggregation, parts)
 
 
-def _numbers(part: _Part, aggregation: Aggregation, contributions: Sequence[object]) -> Floats:
+def _numbers(
+    part: _Part, aggregation: Aggregation, contributions: Sequence[Contribution]
+) -> Floats:
     """``(items, 2)``."""
     try:
-        numbers = np.array([aggregation.parts(each) for each in contributions])  # type: ignore[arg-type]
+        numbers = aggregation.parts(contributions)
     except (TypeError, ValueError) as error:
         raise UntestableError(f"{part.name}: {error}") from error
     if not np.isfinite(numbers).all():

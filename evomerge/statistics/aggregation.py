@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan, log
+from math import log
 
 import numpy as np
 
 from evomerge.statistics.arrays import Floats
 from evomerge.trial import Contribution
 
-Parts = tuple[float, float]
+Contributions = Sequence[Contribution]
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Aggregation:
     """One way to make a value of contributions.
 
     Attributes:
-        parts: what a contribution adds to the sum above and to the sum below.
+        parts: ``(items, 2)``: what each contribution adds to the sum above, and to the sum below.
         of_ratio: the value of a task from the one sum over the other.
         plain: whether each item adds one to the sum below, and the ratio is the value: a mean.
     """
 
-    parts: Callable[[Contribution], Parts]
+    parts: Callable[[Contributions], Floats]
     of_ratio: Callable[[Floats], Floats]
     plain: bool = False
 
@@ -41,46 +41,62 @@ class Aggregation:
         return self.of_ratio(ratio)
 
 
-def _number(contribution: Contribution) -> float:
-    if not isinstance(contribution, int | float):
-        raise TypeError(f"an item counts {contribution!r}, which is not a number")
-    return float(contribution)
+def _numbers(contributions: Contributions, each: int) -> Floats:
+    """``(items, each)``: so many numbers for an item.
+
+    Raises:
+        TypeError: an item counts something else.
+    """
+    shape = (len(contributions),) if each == 1 else (len(contributions), each)
+    try:
+        found = np.array(contributions)
+    except ValueError:  # items of several lengths
+        found = np.empty(0)
+    if found.shape != shape or found.dtype.kind not in "biuf":
+        other = next((one for one in contributions if not _fits(one, each)), contributions[0])
+        what = "a number" if each == 1 else f"{each} numbers"
+        raise TypeError(f"an item counts {other!r}, which is not {what}")
+    return found.astype(np.float64).reshape(-1, each)
 
 
-def _pair(contribution: Contribution) -> tuple[Contribution, Contribution]:
-    if isinstance(contribution, str) or not isinstance(contribution, Sequence):
-        raise TypeError(f"an item counts {contribution!r}, which is not a pair")
-    first, second = contribution
-    return first, second
+def _fits(contribution: Contribution, each: int) -> bool:
+    if each == 1 or isinstance(contribution, str) or not isinstance(contribution, Sequence):
+        return each == 1 and isinstance(contribution, int | float)
+    return len(contribution) == each and all(_fits(part, 1) for part in contribution)
 
 
-def _one(contribution: Contribution) -> Parts:
-    return _number(contribution), 1.0
+def _one(contributions: Contributions) -> Floats:
+    numbers = _numbers(contributions, 1)
+    return np.hstack([numbers, np.ones_like(numbers)])
 
 
-def _one_unless_missing(contribution: Contribution) -> Parts:
-    number = _number(contribution)
-    return (0.0, 0.0) if isnan(number) else (number, 1.0)
+def _one_unless_missing(contributions: Contributions) -> Floats:
+    parts = _one(contributions)
+    parts[np.isnan(parts[:, 0])] = 0.0
+    return parts
 
 
-def _weighted(contribution: Contribution) -> Parts:
-    above, below = _pair(contribution)
-    return _number(above), _number(below)
+def _weighted(contributions: Contributions) -> Floats:
+    return _numbers(contributions, 2)
 
 
-def _hits(contribution: Contribution) -> Parts:
+def _hits(contributions: Contributions) -> Floats:
     """Of a gold label and a prediction, 1 being the class that is looked for."""
-    gold, predicted = (_number(label) == 1.0 for label in _pair(contribution))
-    return 2.0 * (gold and predicted), float(gold) + float(predicted)
+    found = _numbers(contributions, 2) == 1.0
+    return np.stack([2.0 * found.all(axis=1), found.sum(axis=1, dtype=np.float64)], axis=1)
 
 
-def _squares(contribution: Contribution) -> Parts:
+def _squares(contributions: Contributions) -> Floats:
     """Of the index of the right class, and a probability for each class."""
-    gold, predicted = _pair(contribution)
-    if not isinstance(predicted, Sequence):
-        raise TypeError(f"an item counts {contribution!r}, which has no probabilities")
-    right = _number(gold)
-    return sum((_number(p) - (k == right)) ** 2 for k, p in enumerate(predicted)), 1.0
+    errors = []
+    for one in contributions:
+        if isinstance(one, str) or not isinstance(one, Sequence) or len(one) != 2:  # noqa: PLR2004
+            raise TypeError(f"an item counts {one!r}, which is not a class and probabilities")
+        right = int(_numbers([one[0]], 1)[0, 0])
+        parts = one[1] if isinstance(one[1], Sequence) and not isinstance(one[1], str) else ()
+        gold = np.arange(len(parts)) == right
+        errors.append(float(np.square(_numbers(parts, 1)[:, 0] - gold).sum()))
+    return _one(errors)
 
 
 def _same(ratio: Floats) -> Floats:

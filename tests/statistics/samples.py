@@ -16,7 +16,7 @@ def sample(*tasks, aggregation="mean", weight=None):
             number,
             1 / len(tasks) if weight is None else weight,
             rule,
-            np.array([[rule.parts(one) for one in model] for model in task]).transpose(1, 0, 2),
+            np.stack([rule.parts(model) for model in task], axis=1),
         )
         for number, task in enumerate(tasks)
     )
