@@ -42,6 +42,8 @@ class Setup:
         objectives: how many losses a trial has.
         lookahead: at most so many trials have been asked and not yet told; 1 is one at a time.
         constrained: whether the goals have constraints. Surrogates then model violations too.
+        settle: the point with what its recipe does not read at the middle of its range. Surrogates
+            take a pending trial to be there, where it will be recorded.
     """
 
     space: Space
@@ -49,6 +51,7 @@ class Setup:
     objectives: int = 1
     lookahead: int = 1
     constrained: bool = False
+    settle: Callable[[Point], Point] = dict
 
 
 class Optimizer(Protocol):

@@ -68,7 +68,10 @@ class Optuna:
     def ask(self, number: int) -> Point:
         """What a new sampler makes of the history."""
         with self._quiet():
-            trial, point = self._open().ask(self._sampler(number))
+            history = self._open()
+            trial, asked = history.ask(self._sampler(number))
+            point = self.setup.settle(asked)
+            history.move(trial, point)
         self._pending[number] = trial
         return point
 

@@ -39,14 +39,12 @@ class History:
         self._spreads = {each.name: spread for each, spread in pairs if not spread.single()}
 
     def ask(self, sampler: BaseSampler) -> tuple[Trial, Point]:
-        """A pending trial at a point that ``sampler`` chose, and the point."""
+        """A pending trial where ``sampler`` put it, and the point there, rounded."""
         # The space is the same at every trial; samplers would infer it from what they see complete.
         sampler.infer_relative_search_space = lambda *_: self._spreads
         self._study.sampler = sampler
         trial = self._study.ask(self._spreads)
-        point = self._point(trial.params)
-        self._write(trial, point)
-        return trial, point
+        return trial, self._point(trial.params)
 
     def enter(self, point: Point) -> Trial:
         """A pending trial at ``point``."""
@@ -69,7 +67,7 @@ class History:
         """Completes a pending trial at ``point``; without ``losses`` it has failed."""
         import optuna
 
-        self._write(trial, point)
+        self.move(trial, point)
         if violation is not None:
             trial.set_constraint(VIOLATION, violation)
         if losses is None:
@@ -77,7 +75,7 @@ class History:
         else:
             self._study.tell(trial, list(losses))
 
-    def _write(self, trial: Trial, point: Point) -> None:
+    def move(self, trial: Trial, point: Point) -> None:
         """Sets a pending trial to ``point``."""
         key = self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number)
         recorded = self._storage.get_trial(key).params
