@@ -20,7 +20,7 @@ from evomerge.goals import Goals, read_goals
 from evomerge.merging.models import tell_apart, with_sources
 from evomerge.merging.plan import plan_merge
 from evomerge.methods.base import merge_methods
-from evomerge.optimizers.auto import choose_optimizer
+from evomerge.optimizers.auto import advice, choose_optimizer
 from evomerge.optimizers.base import Optimizer, Setup, make_optimizer
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.search import Budget, Start
@@ -28,6 +28,8 @@ from evomerge.template import Template
 from evomerge.workbench import Settings
 
 AUTO = "auto"
+# What it takes to find a gain of .05 at 15 % discordant items, four times in five.
+ENOUGH_ITEMS = 500
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,14 @@ class Prepared:
     def new_optimizer(self) -> Optimizer:
         """The optimizer as it is before it has been told anything."""
         config = self.located.config
-        setup = Setup(self.template.space, config.seed, self.goals.count, config.lookahead)
+        setup = Setup(
+            self.template.space,
+            config.seed,
+            self.goals.count,
+            config.lookahead,
+            constrained=bool(self.goals.bounds),
+            settle=self.template.settle,
+        )
         return make_optimizer(self.optimizer, setup)
 
     def remarks(self) -> Iterator[str]:
@@ -123,13 +132,21 @@ class Prepared:
         if self.reason:
             yield f"optimizer: {self.optimizer['name']}; {self.reason}"
         yield from self.template.advice()
+        yield from advice(self.optimizer, self.budget.trials)
         yield from self._remarks_on_evidence()
 
     def _remarks_on_evidence(self) -> Iterator[str]:
         if not self.holdout:
             yield (
                 "no holdout: what is found is compared on the items it was chosen by, which "
-                "flatters it; give holdout: with 500 items or more"
+                f"flatters it; give holdout: with {ENOUGH_ITEMS} items or more"
+            )
+        sizes = [each.sizes() for each in self.holdout.values()]
+        items = sum(sum(each.values()) for each in sizes if each is not None)
+        if None not in sizes and 0 < items < ENOUGH_ITEMS:
+            yield (
+                f"holdout: {items} items show large gains only; {ENOUGH_ITEMS} or more find one "
+                "of .05 four times in five"
             )
         names = sorted({name for each in self.evaluators.values() for name in each.benchmarks()})
         if names and not self.located.config.allow_benchmarks:

@@ -5,7 +5,7 @@ The rules follow the table of `benchmarks/optimizers.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from evomerge.space import Space
 
@@ -44,14 +44,13 @@ def choose_optimizer(
     return TPE, f"{mixed}, and {objectives} objectives: TPE"
 
 
-def advice(settings: Settings, budget_trials: int | None) -> str:
-    """What to know before a long search with an optimizer of these settings; empty if nothing."""
+def advice(settings: Settings, budget_trials: int | None) -> Iterator[str]:
+    """What to know before a long search with an optimizer of these settings."""
     if settings.get("sampler") == GP["sampler"] and (budget_trials or 0) > SLOW_GP:
-        return (
+        yield (
             f"optimizer: with gp a proposal takes seconds beyond {SLOW_GP} trials, and this budget "
             f"is {budget_trials}; cma and tpe stay fast"
         )
-    return ""
 
 
 def _count(number: int, what: str) -> str:
