@@ -21,7 +21,9 @@ def headline(evidence: Evidence) -> str:
         return _capital("; ".join([*evidence.notes, *unmeasured]) or "nothing was judged.")
     verdict = evidence.winner or max(measured, key=lambda each: each.gain or 0.0)
     unit = f" Gains are in {evidence.gain}." if SCALED in evidence.gain else ""
-    return f"{_capital(verdict.word)}: {_meaning(verdict)}{unit}"
+    # A rival that was not compared, or a constraint that is missed on the holdout.
+    limits = "".join(f" But {note}." for note in (*verdict.notes, *evidence.notes))
+    return f"{_capital(verdict.word)}: {_meaning(verdict)}{unit}{limits}"
 
 
 def sentence(verdict: Verdict) -> str:

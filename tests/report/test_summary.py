@@ -77,6 +77,15 @@ def test_without_a_verdict_its_reason_is_given():
     assert sentence(few) == "too few items for a verdict: 9 items, 20 are needed"
 
 
+def test_what_limits_a_verdict_is_said_in_the_same_breath():
+    missed = verdict(notes=("on the holdout its prose is 3.4, which violates the constraint",))
+    said = headline(Evidence("sums", (missed,), ("parent words was not scored on the holdout",)))
+    assert said.endswith(
+        "held-out items. But on the holdout its prose is 3.4, which violates the constraint. "
+        "But parent words was not scored on the holdout."
+    )
+
+
 def test_scaled_gains_name_their_unit():
     said = headline(Evidence("the mean of a, b, each scaled by the span", (verdict(),)))
     assert said.endswith("Gains are in the mean of a, b, each scaled by the span.")
