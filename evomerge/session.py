@@ -20,12 +20,13 @@ from evomerge.errors import SearchError
 from evomerge.evidence import Limits, best_of, choose_finalists, run_holdout, simplified, simplify
 from evomerge.export import write_winners
 from evomerge.objective import Objective
-from evomerge.recipe import ModelReference, Recipe
+from evomerge.recipe import Recipe
+from evomerge.rehearsal import memory_of, models_of
 from evomerge.search import Budget, Runner, Search, Unwatched, Watcher, run_starts, warm_up
 from evomerge.study import Header, Study
 from evomerge.study.folder import check_new
 from evomerge.trial import RETRIES, Trial
-from evomerge.workbench import Workbench, memory_plan
+from evomerge.workbench import Workbench
 
 # What a run's numbers may depend on.
 LIBRARIES = ("evomerge", "torch", "transformers", "lm_eval", "numpy", "optuna", "cma", "cmaes")
@@ -130,15 +131,8 @@ def _version(library: str) -> str | None:
         return None
 
 
-def _references(prepared: Prepared) -> list[ModelReference]:
-    """Every model that is merged: those of the config, and those of recipes to start from."""
-    named = [*prepared.kin.references.values()]
-    named += [reference for start in prepared.starts for reference in start.recipe.references()]
-    return list(dict.fromkeys(named))
-
-
 def _bench(prepared: Prepared) -> Workbench:
-    return Workbench(_references(prepared), prepared.bench)
+    return Workbench(models_of(prepared), prepared.bench)
 
 
 def _finish(prepared: Prepared, study: Study, how: Resumption, watcher: Watcher) -> None:
@@ -146,8 +140,7 @@ def _finish(prepared: Prepared, study: Study, how: Resumption, watcher: Watcher)
     for remark in prepared.remarks():
         watcher.note(remark)
     with closing(_bench(prepared)) as bench:
-        middle = prepared.template.fill(prepared.template.space.middle())
-        watcher.note(str(memory_plan(_references(prepared), middle, prepared.bench)))
+        watcher.note(str(memory_of(prepared)))
         objective = Objective(bench, prepared.evaluators)
         runner = Runner(study, objective, recalls=objective.deterministic, watcher=watcher)
         _search(prepared, runner, how)

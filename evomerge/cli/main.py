@@ -27,6 +27,7 @@ VERBS = {
     "merge": "Turn a recipe into a model folder.",
     "evaluate": "Score models side by side.",
     "search": "Search for recipes as a config says.",
+    "check": "Check a config, and say what its search will take.",
     "resume": "Go on with a search from where it was.",
     "finalists": "Score the best of a run on its holdout.",
     "schema": "Print the JSON schema of config.yaml.",

@@ -12,8 +12,11 @@ from pydantic import ValidationError
 
 from evomerge.config.document import Config, ModelSetting
 from evomerge.errors import RecipeError
-from evomerge.recipe import ModelReference
+from evomerge.recipe import ModelReference, Recipe
 from evomerge.recipe.reading import complaint, load_yaml
+
+# The keys of a recipe that name a model.
+MODEL_KEYS = frozenset({"model", "base_model", "source", "tokenizer_source"})
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,23 @@ class Located:
     def reference(self, alias: str) -> ModelReference:
         """The model that ``alias`` names."""
         setting = self.config.models[alias]
-        if isinstance(setting, ModelSetting):
-            found = ModelReference(
-                setting.model, setting.revision, setting.adapter, setting.adapter_revision
-            )
-        else:
-            found = ModelReference.parse(setting)
+        if not isinstance(setting, ModelSetting):
+            return self.placed(ModelReference.parse(setting))
+        parts = (setting.model, setting.revision, setting.adapter, setting.adapter_revision)
+        return self.placed(ModelReference(*parts))
+
+    def recipe(self, path: str) -> Recipe:
+        """The recipe in a mergekit file, whose models are meant like those of the config.
+
+        Raises:
+            RecipeError: there is no such file, or no recipe in it.
+        """
+        found = Recipe.read(self.under(path))
+        places = {str(each): self.placed(each).written() for each in found.references()}
+        return Recipe.from_tree(_renamed(found.tree(), places), path)
+
+    def placed(self, found: ModelReference) -> ModelReference:
+        """The model with its folders as absolute paths."""
         adapter = None if found.adapter is None else self._place(found.adapter)
         return ModelReference(
             self._place(found.path), found.revision, adapter, found.adapter_revision
@@ -95,6 +109,18 @@ def read_config(path: Path) -> Located:
             raise RecipeError(f"{path}: config.recipe: {config.recipe} holds no recipe")
         return located.changed({"recipe": dict(recipe)})
     return located
+
+
+def _renamed(tree: object, places: Mapping[str, object]) -> object:
+    """A recipe's tree with other names for its models."""
+    if isinstance(tree, dict):
+        return {
+            key: places.get(value, value)
+            if key in MODEL_KEYS and isinstance(value, str)
+            else _renamed(value, places)
+            for key, value in tree.items()
+        }
+    return [_renamed(each, places) for each in tree] if isinstance(tree, list) else tree
 
 
 def _tree(path: Path, what: str) -> object:

@@ -47,7 +47,7 @@ def warm_starts(
         if path.is_dir():
             yield from _of_run(Study.open(path), entry, template, covers)
         else:
-            yield expressed(template, Start(path.stem, Recipe.read(path)))
+            yield expressed(template, Start(path.stem, located.recipe(entry)))
 
 
 def _at(template: Template, entry: Mapping[str, object], label: str) -> Start:

@@ -1,0 +1,99 @@
+"""What a search will take, from trials that are not recorded."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from evomerge.config.preparing import Prepared
+from evomerge.errors import SearchError
+from evomerge.objective import Objective
+from evomerge.recipe import ModelReference
+from evomerge.study.records import write_tables
+from evomerge.trial import Result
+from evomerge.workbench import MemoryPlan, Workbench, memory_plan
+
+# A line of the ledger: the recipe, the point, the scores.
+LINE_BYTES = 4000
+# Two points away from the middle: the first trial loads and remembers what the second will find.
+FIRST, SECOND = 0.4, 0.6
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What was measured.
+
+    Attributes:
+        seconds: of one trial, once all is loaded.
+        loading: what the first trial took beyond that.
+        trials: how many there will be, the baselines included; None if the budget does not say.
+        disk: bytes that the run folder will take, as far as the number of trials is known.
+        free: bytes that are free there.
+    """
+
+    seconds: float
+    loading: float
+    trials: int | None
+    disk: int | None
+    free: int
+
+    @property
+    def total(self) -> float | None:
+        """Seconds that the search will take, holdout and simplification excepted."""
+        return None if self.trials is None else self.loading + self.trials * self.seconds
+
+
+def models_of(prepared: Prepared) -> Sequence[ModelReference]:
+    """Every model that is merged: those of the config, and those of recipes to start from."""
+    named = [*prepared.kin.references.values()]
+    named += [reference for start in prepared.starts for reference in start.recipe.references()]
+    return list(dict.fromkeys(named))
+
+
+def memory_of(prepared: Prepared) -> MemoryPlan:
+    """What the search will hold in memory. Reads no weights."""
+    middle = prepared.template.fill(prepared.template.space.middle())
+    return memory_plan(models_of(prepared), middle, prepared.bench)
+
+
+def rehearse(prepared: Prepared) -> Rehearsal:
+    """Builds and scores two candidates, and records nothing.
+
+    Raises:
+        SearchError: a candidate cannot be built or scored.
+    """
+    with closing(Workbench(models_of(prepared), prepared.bench)) as bench:
+        objective = Objective(bench, prepared.evaluators)
+        first, _ = _timed(prepared, objective, FIRST)
+        seconds, result = _timed(prepared, objective, SECOND)
+    budget = prepared.located.config.budget.trials
+    trials = None if budget is None else budget + len(prepared.starts)
+    items = write_tables(result.tables, "a rehearsal")
+    place = prepared.located.run
+    return Rehearsal(
+        seconds,
+        max(0.0, first - seconds),
+        trials,
+        None if trials is None else trials * (len(items) + LINE_BYTES),
+        shutil.disk_usage(_existing(place)).free,
+    )
+
+
+def _timed(prepared: Prepared, objective: Objective, share: float) -> tuple[float, Result]:
+    template = prepared.template
+    recipe = template.fill(template.space.decode([share] * len(template.space)))
+    began = perf_counter()
+    result = objective(recipe)
+    if result.failure is not None:
+        raise SearchError(f"{prepared.located.path}: a first candidate: {result.failure.message}")
+    prepared.goals.check(list(result.scores))
+    return perf_counter() - began, result
+
+
+def _existing(place: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next(folder for folder in (place, *place.parents) if folder.is_dir())
