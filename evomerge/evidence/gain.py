@@ -28,14 +28,16 @@ class Gauge:
 def gauge_of(goals: Goals, baselines: Sequence[Trial]) -> Gauge:
     """The spans of the objectives over the baselines' scores.
 
-    An objective in which all baselines are equal, or that none has, keeps its own units.
+    An objective in which all baselines are equal counts in shares of their value: a size that they
+    have in common must not outweigh everything else by being a large number.
     """
     if not goals.pareto:
         return Gauge({})
     spans: dict[str, float] = {}
     for name in goals.weights:
         found = [trial.scores[name].value for trial in baselines if name in trial.scores]
-        spans[name] = (max(found) - min(found) if found else 0.0) or 1.0
+        low, high = min(found, default=0.0), max(found, default=0.0)
+        spans[name] = high - low or abs(high) or 1.0
     return Gauge(spans)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isclose, isfinite
+from math import isclose
 
 import numpy as np
 
@@ -46,25 +46,31 @@ class _Part:
 def sample_of(models: Sequence[Scored], factors: Mapping[str, float]) -> Sample:
     """What the items of ``models`` contribute to the sum of ``factors`` times scores.
 
-    Items of one task are the same units, whichever evaluators asked about them.
+    Items of one task are the same units, whichever evaluators asked about them. What all models
+    have in common of a score without items is left out: only differences count.
 
     Raises:
-        UntestableError: a score has no items, or not the same for all models, or its aggregation
-            is not one that can be computed again.
+        UntestableError: a score has no items, or not the same for all models, or they do not add
+            up to it, or its aggregation is not one that can be computed again.
     """
     constants = np.zeros(len(models))
-    parts: list[_Part] = []
+    parts: dict[str, list[_Part]] = {}
     for name, factor in factors.items():
         behind = [list(_behind(name, each)) for each in models]
         if any(behind):
-            parts += _parts(name, factor, behind)
+            parts[name] = _parts(name, factor, behind)
         else:
             constants += factor * _constant(name, models)
-    units = _units(parts)
-    columns = tuple(_column(part, list(units), units[part.tables[0].task]) for part in parts)
+    units = _units([each for several in parts.values() for each in several])
     counts = tuple(len(set(places.values())) for places in units.values())
     grouped = any(len(set(places.values())) < len(places) for places in units.values())
-    return Sample(counts, columns, constants, grouped)
+    columns: list[Column] = []
+    for name, several in parts.items():
+        mine = [_column(part, list(units), units[part.tables[0].task]) for part in several]
+        alone = Sample(counts, tuple(mine), np.zeros(len(models)))
+        _check_sum(name, alone.observed, models, factors[name])
+        columns += mine
+    return Sample(counts, tuple(columns), constants, grouped)
 
 
 def count_items(models: Sequence[Scored], factors: Mapping[str, float]) -> int:
@@ -115,12 +121,12 @@ def _key(table: ItemTable) -> tuple[str, str, str, str]:
 
 
 def _constant(name: str, models: Sequence[Scored]) -> Floats:
-    """``(models,)``: a score that is no estimate, such as a size, or that is the same for all."""
+    """``(models,)``: the lead over the first in a score that is no estimate, such as a size."""
     scores = [each.trial.scores[name] for each in models]
     values = np.array([score.value for score in scores])
     if any(score.items for score in scores) and np.ptp(values):
         raise UntestableError(f"'{name}' is one number, without items to compare")
-    return values
+    return values - values[0]
 
 
 def _units(parts: Sequence[_Part]) -> dict[str, dict[int, int]]:
@@ -170,16 +176,12 @@ def _numbers(
     return numbers
 
 
-def check_sum(sample: Sample, models: Sequence[Scored], factors: Mapping[str, float]) -> None:
-    """Refuses items that do not add up to the scores they are said to be behind.
-
-    Raises:
-        UntestableError: the aggregation of the evaluator is another than its name says.
-    """
-    for value, each in zip(sample.observed, models, strict=True):
-        expected = sum(factor * each.trial.scores[name].value for name, factor in factors.items())
-        if not isfinite(value) or not isclose(value, expected, rel_tol=ROUNDING, abs_tol=ROUNDING):
+def _check_sum(name: str, sums: Floats, models: Sequence[Scored], factor: float) -> None:
+    """Refuses items that do not add up: the aggregation is another than it is called."""
+    for found, each in zip(sums, models, strict=True):
+        expected = factor * each.trial.scores[name].value
+        if not isclose(found, expected, rel_tol=ROUNDING, abs_tol=ROUNDING * abs(factor)):
             raise UntestableError(
-                f"the items of trial {each.trial.number} add up to {value:.6g}, "
-                f"its score is {expected:.6g}"
+                f"the items of '{name}' add up to {found / factor:.6g}, "
+                f"but the score is {expected / factor:.6g}"
             )

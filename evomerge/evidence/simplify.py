@@ -15,7 +15,7 @@ from typing import Protocol
 from evomerge.evidence.gain import coefficients, gauge_of
 from evomerge.evidence.ledger import Ledger, baselines
 from evomerge.evidence.neutral import Gene, defaults_of, genes
-from evomerge.evidence.paired import Scored, UntestableError, check_sum, sample_of
+from evomerge.evidence.paired import Scored, UntestableError, sample_of
 from evomerge.evidence.verdicts import FEWEST
 from evomerge.recipe import Recipe
 from evomerge.space import Space
@@ -172,10 +172,8 @@ class _Judge:
 
     def _bound(self, step: Scored) -> float | None:
         """What the loss is below with 95 % confidence; None if that cannot be said."""
-        both = [self._scored, step]
         try:
-            sample = sample_of(both, self._factors)
-            check_sum(sample, both, self._factors)
+            sample = sample_of([self._scored, step], self._factors)
         except UntestableError:
             return None
         if sum(sample.units) < FEWEST:

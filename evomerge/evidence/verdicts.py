@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from evomerge.evidence.paired import Scored, UntestableError, check_sum, count_items, sample_of
+from evomerge.evidence.paired import Scored, UntestableError, count_items, sample_of
 from evomerge.statistics.bootstrap import DRAWS, interval, resampled
 from evomerge.statistics.holm import holm, holm_levels
 from evomerge.statistics.mcnemar import mcnemar
@@ -173,7 +173,6 @@ def _case(
     models = [*rivals, finalist]
     try:
         sample = sample_of(models, factors)
-        check_sum(sample, models, factors)
     except UntestableError as reason:
         return Verdict(number, label, NO_VERDICT, notes=(str(reason),))
     items = count_items(models, factors)

@@ -1,4 +1,4 @@
-"""The type of all arrays of numbers here."""
+"""The types of all arrays here."""
 
 from __future__ import annotations
 
@@ -8,3 +8,5 @@ import numpy as np
 import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
+Sizes: TypeAlias = npt.NDArray[np.int64]

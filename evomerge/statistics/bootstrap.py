@@ -15,13 +15,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtr, stdtrit
 
-from evomerge.statistics.arrays import Floats
+from evomerge.statistics.arrays import Floats, Sizes
 from evomerge.statistics.sample import Sample
 
 DRAWS = 10_000
@@ -29,8 +27,6 @@ DRAWS = 10_000
 CHUNK = 500
 # With so many units of a kind on average, counts are drawn by kind; else unit by unit: faster.
 FEW = 4
-
-Sizes: TypeAlias = npt.NDArray[np.int64]
 
 
 def resampled(sample: Sample, seed: Sequence[int], draws: int = DRAWS) -> Floats:

@@ -4,6 +4,9 @@ If neither model is better, then on each unit their results might as well have b
 p-value is the share of all ways to swap that give a gain as large as the one seen. For a mean this
 is the sign-flip test of the differences; for a ratio of sums, both sums are computed again for
 each swap, so nothing is linearised and the test stays exact.
+
+[1] B. Phipson, G. Smyth. Permutation p-values should never be zero. Statistical Applications in
+    Genetics and Molecular Biology, 2010. https://doi.org/10.2202/1544-6115.1585
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from evomerge.statistics.arrays import Floats
+from evomerge.statistics.arrays import Flags, Floats
 from evomerge.statistics.sample import Column, Sample
 from evomerge.statistics.tails import Tails
 
@@ -30,9 +33,6 @@ def swap_test(pair: Sample, seed: Sequence[int], swaps: int = SWAPS) -> Tails:
 
     All ways to swap are counted where there are at most ``swaps``. Of others, ``swaps`` random
     ones, and the one seen counts among them: so p is never 0 and never too small [1].
-
-    [1] B. Phipson, G. Smyth. Permutation p-values should never be zero. 2010.
-        https://doi.org/10.2202/1544-6115.1585
     """
     if not pair.units:
         return Tails(1.0, 1.0)
@@ -51,7 +51,7 @@ def swap_test(pair: Sample, seed: Sequence[int], swaps: int = SWAPS) -> Tails:
     return Tails((greater + one) / (len(gains) + one), (less + one) / (len(gains) + one))
 
 
-def _active(pair: Sample) -> Floats:
+def _active(pair: Sample) -> Flags:
     """``(units,)``, true where a swap changes something."""
     bounds = np.cumsum([0, *pair.units])
     active = np.full(bounds[-1], np.ptp(pair.constants) != 0)
@@ -71,7 +71,7 @@ def _swaps(count: int, most: int, rng: np.random.Generator) -> Iterator[Floats]:
         yield rng.integers(0, 2, (end - start, count), np.int8).astype(np.float64)
 
 
-def _gains(pair: Sample, active: Floats, chosen: Floats) -> Floats:
+def _gains(pair: Sample, active: Flags, chosen: Floats) -> Floats:
     """``(swaps,)``: by how much the first model is better after each swap."""
     bounds = np.cumsum([0, *pair.units])
     columns = np.cumsum(active) - 1  # of `chosen`, by unit
@@ -85,7 +85,7 @@ def _gains(pair: Sample, active: Floats, chosen: Floats) -> Floats:
     return gains
 
 
-def _column_gains(column: Column, active: Floats, chosen: Floats) -> Floats:
+def _column_gains(column: Column, active: Flags, chosen: Floats) -> Floats:
     sums = column.parts.sum(axis=0)
     moved = chosen @ (column.parts[active, 0] - column.parts[active, 1])
     first = column.aggregation.value(sums[0] - moved)

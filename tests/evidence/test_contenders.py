@@ -88,9 +88,10 @@ def test_the_units_of_an_objective_of_a_front_do_not_matter(scale):
     assert worths[0] == pytest.approx(worths[1])
 
 
-def test_an_objective_in_which_baselines_do_not_differ_keeps_its_units():
+def test_an_objective_in_which_baselines_do_not_differ_counts_in_shares_of_it():
     gauge = gauge_of(BOTH, [trial(0, 0.2, prose=6.0), trial(1, 0.2, prose=2.0)])
-    assert gauge.spans == {"sums": 1.0, "prose": 4.0}
+    assert gauge.spans == {"sums": 0.2, "prose": 4.0}
+    assert gauge_of(BOTH, [trial(0, 0.0, prose=0.0)]).spans == {"sums": 1.0, "prose": 1.0}
 
 
 def test_finalists_are_the_best_trials_of_the_search_in_order(tmp_path):
