@@ -27,9 +27,12 @@ PER_LAYER_LISTS = (
 )
 LAYER_COUNTS = ("num_hidden_layers", "n_layer", "num_layers")
 
-# Not trained, though early releases of transformers stored them: causal masks, and the frequencies
-# of rotary embeddings. Some checkpoints have them and others of the same model do not.
-BUFFERS = (".attn.bias", ".attention.bias", ".masked_bias", ".rotary_emb.inv_freq")
+# Ends of the names of what is not trained, though early releases of transformers stored it: causal
+# masks, and the frequencies of rotary embeddings. Some checkpoints have them and others of the same
+# model do not.
+BUFFERS = (".attn.bias", ".attention.bias", ".masked_bias", ".inv_freq")
+
+_QKV_BIASES = ("q_proj.bias", "k_proj.bias", "v_proj.bias")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Family:
         layer_count: the key of config.json that holds the number of layers.
         attention: what the names of a layer's attention tensors have in common, and no others.
         mlp: the same of its feed-forward tensors.
+        biases: ends of the names of the biases that every model of the family has; other biases
+            depend on its config.
     """
 
     name: str
@@ -59,6 +64,7 @@ class Family:
     layer_count: str = "num_hidden_layers"
     attention: str = "self_attn"
     mlp: str = "mlp"
+    biases: tuple[str, ...] = ()
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -94,6 +100,12 @@ class Family:
         """Whether the tensor is a constant of the architecture, which is not merged."""
         return name.endswith(BUFFERS)
 
+    def requires(self, name: str) -> bool:
+        """Whether every model has this tensor if one has it: not so heads, buffers, some biases."""
+        if name == self.head or self.is_buffer(name):
+            return False
+        return name.endswith((".weight", *self.biases))
+
     def bare(self, name: str) -> str:
         """The name without its root, under which tensors of two checkpoints are the same."""
         for root in self.roots:
@@ -102,16 +114,16 @@ class Family:
         return name
 
 
-def _decoder(name: str, *architectures: str) -> Family:
-    return Family(name, architectures)
+def _decoder(name: str, *architectures: str, biases: tuple[str, ...] = ()) -> Family:
+    return Family(name, architectures, biases=biases)
 
 
 FAMILIES: tuple[Family, ...] = (
     _decoder("Llama", "LlamaForCausalLM"),
     _decoder("Mistral", "MistralForCausalLM", "MinistralForCausalLM", "Ministral3ForCausalLM"),
     Family("Mixtral", ("MixtralForCausalLM",), mlp="block_sparse_moe"),
-    _decoder("Qwen2", "Qwen2ForCausalLM"),
-    _decoder("Qwen2-MoE", "Qwen2MoeForCausalLM"),
+    _decoder("Qwen2", "Qwen2ForCausalLM", biases=_QKV_BIASES),
+    _decoder("Qwen2-MoE", "Qwen2MoeForCausalLM", biases=_QKV_BIASES),
     _decoder("Qwen3", "Qwen3ForCausalLM"),
     _decoder("Qwen3-MoE", "Qwen3MoeForCausalLM"),
     _decoder("Gemma", "GemmaForCausalLM"),
@@ -123,17 +135,19 @@ FAMILIES: tuple[Family, ...] = (
         "Phi-1/2",
         ("PhiForCausalLM",),
         after=("final_layernorm.",),
+        biases=(".bias",),
     ),
     _decoder("Phi-3", "Phi3ForCausalLM"),
     _decoder("Granite", "GraniteForCausalLM"),
     _decoder("SmolLM3", "SmolLM3ForCausalLM"),
-    _decoder("StableLM", "StableLmForCausalLM"),
-    _decoder("Starcoder 2", "Starcoder2ForCausalLM"),
+    _decoder("StableLM", "StableLmForCausalLM", biases=("norm.bias",)),
+    _decoder("Starcoder 2", "Starcoder2ForCausalLM", biases=(".bias",)),
     _decoder("Cohere", "CohereForCausalLM", "Cohere2ForCausalLM"),
     _decoder("DeepSeek", "DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM"),
     Family(
         "GPT-2",
         ("GPT2LMHeadModel",),
+        biases=(".bias",),
         attention="attn",
         layers="h.",
         embedding="wte.weight",
@@ -144,6 +158,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "GPT-NeoX",
         ("GPTNeoXForCausalLM",),
+        biases=(".bias",),
         attention=".attention.",  # not post_attention_layernorm
         embedding="embed_in.weight",
         head="embed_out.weight",
@@ -153,6 +168,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "GPT-J",
         ("GPTJForCausalLM",),
+        biases=(".bias",),
         attention="attn",
         layers="h.",
         embedding="wte.weight",
@@ -163,6 +179,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "BLOOM",
         ("BloomForCausalLM",),
+        biases=(".bias",),
         attention="self_attention.",
         layers="h.",
         embedding="word_embeddings.weight",
