@@ -22,7 +22,7 @@ from evomerge.export import write_winners
 from evomerge.objective import Objective
 from evomerge.recipe import Recipe
 from evomerge.rehearsal import memory_of, models_of
-from evomerge.search import Budget, Runner, Search, Unwatched, Watcher, run_starts, warm_up
+from evomerge.searching import Budget, Runner, Search, Unwatched, Watcher, run_starts, warm_up
 from evomerge.study import Header, Study
 from evomerge.study.folder import check_new
 from evomerge.trial import RETRIES, Trial

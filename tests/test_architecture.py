@@ -41,7 +41,7 @@ FLOORS = {
     "evaluators": 5,
     "optimizers": 5,
     "study": 5,
-    "search": 6,
+    "searching": 6,
     "evidence": 6,
     "report": 7,
     "merging": 7,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from evomerge.goals import Goals
 from evomerge.report.standing import Standing
 from evomerge.report.words import counted, duration, number, scores
-from evomerge.search import Unwatched, Watcher
+from evomerge.searching import Unwatched, Watcher
 from evomerge.trial import BASELINES, SEARCH, Trial
 
 if TYPE_CHECKING:

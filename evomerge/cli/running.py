@@ -13,7 +13,7 @@ from evomerge.errors import Interrupted
 from evomerge.goals import Goals
 
 if TYPE_CHECKING:
-    from evomerge.search import Watcher
+    from evomerge.searching import Watcher
 
 
 def hush_libraries() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from evomerge.recipe import ModelReference, Recipe
-from evomerge.search import Start
+from evomerge.searching import Start
 from evomerge.template import Template
 
 # The values of the papers: TIES keeps the top fifth; DARE drops half and shares the weight out.

@@ -23,7 +23,7 @@ from evomerge.methods.base import merge_methods
 from evomerge.optimizers.auto import advice, choose_optimizer
 from evomerge.optimizers.base import Optimizer, Setup, make_optimizer
 from evomerge.recipe import ModelReference, Recipe
-from evomerge.search import Budget, Start
+from evomerge.searching import Budget, Start
 from evomerge.template import Template
 from evomerge.workbench import Settings
 

@@ -13,7 +13,7 @@ from evomerge.config.baselines import expressed
 from evomerge.config.reading import Located
 from evomerge.errors import RecipeError, unknown
 from evomerge.recipe import Recipe
-from evomerge.search import Start
+from evomerge.searching import Start
 from evomerge.study import Study
 from evomerge.template import Template
 from evomerge.trial import SEARCH, Result, Trial

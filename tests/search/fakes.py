@@ -8,7 +8,7 @@ from pathlib import Path
 from evomerge.goals import Goals, Outcome, read_goals
 from evomerge.optimizers.base import Exhausted
 from evomerge.recipe import Recipe
-from evomerge.search import Budget, Runner, Search, Start, run_starts, warm_up
+from evomerge.searching import Budget, Runner, Search, Start, run_starts, warm_up
 from evomerge.space import ChoiceDimension, FloatDimension, Space
 from evomerge.study import Header, Study
 from evomerge.trial import Failure, ItemTable, Point, Result, Score

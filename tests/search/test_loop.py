@@ -8,7 +8,8 @@ import pytest
 
 from evomerge.errors import SearchError
 from evomerge.goals import read_goals
-from evomerge.search import MOST_REPEATS, Budget
+from evomerge.searching import Budget
+from evomerge.searching.budget import MOST_REPEATS
 from evomerge.study import Study
 from evomerge.trial import Failure, Result, Score
 from tests.search.fakes import DENSITY, METHOD, SPACE, WEIGHT, Chain, new_study, run, score

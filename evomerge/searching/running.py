@@ -1,0 +1,122 @@
+"""Scores recipes into a study, each of them once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from evomerge.errors import SearchError
+from evomerge.recipe import Recipe
+from evomerge.recipe.digest import digest_of
+from evomerge.searching.watching import Unwatched, Watcher
+from evomerge.study import Study
+from evomerge.trial import BASELINES, HOLDOUT, Point, Result, Trial
+
+Score = Callable[[Recipe], Result]
+
+
+@dataclass(frozen=True)
+class Start:
+    """A recipe that is scored before the search begins.
+
+    Attributes:
+        label: what reports call it.
+        recipe: what to build.
+        point: where it stands in the space, if the template can express it. The optimizer is told.
+        result: what is known of it already, from an earlier run.
+    """
+
+    label: str
+    recipe: Recipe
+    point: Point | None = None
+    result: Result | None = None
+
+
+class Runner:
+    """Scores recipes into a study, each of them once.
+
+    Attributes:
+        study: where trials are recorded.
+        watcher: who is shown what goes on.
+    """
+
+    def __init__(
+        self, study: Study, score: Score, *, recalls: bool = True, watcher: Watcher | None = None
+    ) -> None:
+        """``recalls`` is off where an evaluator may give other numbers a second time."""
+        self.study = study
+        self.watcher: Watcher = watcher or Unwatched()
+        self._score = score
+        self._recalls = recalls
+        self._known: dict[str, Trial] = {}
+        self._seen = 0
+
+    def run(self, trial: Trial, recipe: Recipe, known: Result | None = None) -> Trial:
+        """Scores ``recipe``, records it as ``trial`` with what came of it, and gives that back.
+
+        A result that is ``known`` already is recorded as it is.
+        """
+        self.watcher.began(trial.stage, trial.number)
+        twin = self._twin(trial) if self._recalls and known is None else None
+        if twin is None:
+            result = self._score(recipe) if known is None else known
+        else:
+            result = Result(twin.scores, failure=twin.failure)
+        done = replace(
+            trial,
+            scores=result.scores,
+            failure=result.failure,
+            seconds={**trial.seconds, **result.seconds},
+            attempts=result.attempts,
+            recalled=None if twin is None else _origin(twin),
+        )
+        self.study.append(done, result.tables)
+        self.watcher.ended(done)
+        return done
+
+    def _twin(self, trial: Trial) -> Trial | None:
+        """The trial that scored the same recipe, if its result may be taken for another's."""
+        for known in self.study.trials[self._seen :]:
+            if _repeatable(known):
+                self._known.setdefault(digest_of(known.recipe), known)
+        self._seen = len(self.study.trials)
+        return self._known.get(digest_of(trial.recipe))
+
+
+def run_starts(runner: Runner, starts: Sequence[Start]) -> list[Trial]:
+    """Scores what the search starts from, as the first trials of the study.
+
+    Raises:
+        SearchError: the study began with others.
+    """
+    recorded = runner.study.stage(BASELINES)
+    _check_starts(recorded, starts)
+    for number, start in enumerate(starts):
+        if number < len(recorded):
+            runner.watcher.ended(recorded[number])
+            continue
+        tree = start.recipe.tree()
+        trial = Trial(number, BASELINES, tree, label=start.label, point=start.point)
+        recorded.append(runner.run(trial, start.recipe, start.result))
+    return recorded
+
+
+def _origin(trial: Trial) -> int:
+    """The number of the trial that was really scored."""
+    return trial.number if trial.recalled is None else trial.recalled
+
+
+def _repeatable(trial: Trial) -> bool:
+    """Whether the same recipe would give the same again, on the items of the search."""
+    passing = trial.failure is not None and trial.failure.kind != "error"
+    return trial.stage != HOLDOUT and not passing
+
+
+def _check_starts(recorded: Sequence[Trial], starts: Sequence[Start]) -> None:
+    """Refuses to go on from other baselines than the study began with."""
+    old, new = [trial.label for trial in recorded], [start.label for start in starts]
+    if old != new[: len(old)]:
+        raise SearchError(
+            f"this study began with {', '.join(old)}, but the config asks for "
+            f"{', '.join(new) or 'none'} before the search; begin a new run"
+        )
