@@ -182,6 +182,8 @@ BETTER = (
     Case("+.05, 15 % discordant", Family(1, 0.05, 0.15), 1),
     Case("+.05, 20 % discordant", Family(1, 0.05, 0.20), 1),
     Case("+.05, 30 % discordant", Family(1, 0.05, 0.30), 1),
+    Case("+.05, 15 % discordant, over 4 equal parents", Family(4, 0.05, 0.15), 1),
+    Case("+.05, 15 % discordant, 5 finalists", Family(1, 0.05, 0.15), 5),
 )
 
 

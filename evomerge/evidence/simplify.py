@@ -89,13 +89,13 @@ def simplify(
         found = walk.next()
         if found is None:
             break
-        label, point = found
+        change, point = found
         recipe = template.fill(point)
         trial = Trial(
             len(study.trials),
             SIMPLIFICATION,
             recipe.tree(),
-            label=label,
+            label=f"simpler: {change}",
             point=point,
             subject=winner.number,
         )

@@ -54,7 +54,7 @@ class Run:
         study.append(self.winner, found.tables)
 
     def __call__(self, trial, recipe):
-        self.asked.append(trial.label)
+        self.asked.append(trial.label.removeprefix("simpler: "))
         moved = [name for name, value in self.point.items() if trial.point[name] != value]
         cost = sum(count for part, count in self.price.items() if any(part in m for m in moved))
         found = result({"sums": some(1 - cost / self.items, self.items)})
@@ -83,6 +83,7 @@ def test_what_costs_nothing_is_set_back(study):
     kept = run.simplify()
     assert kept.stage == SIMPLIFICATION
     assert kept.subject == run.winner.number
+    assert kept.label == "simpler: models[sums].parameters.density = 1.0"
     assert weights(kept.point) == [0.5, 0.5, 0.5]
     assert kept.point["models[sums].parameters.density"] == 1.0
     assert run.asked == [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -313,3 +315,18 @@ def test_the_winner_is_the_finalist_with_the_largest_gain(tmp_path):
     assert [each.word for each in evidence.verdicts] == ["gain", "gain", "no significant gain"]
     assert evidence.winner == evidence.verdicts[1]
     assert evidence.winner.number == 3
+
+
+def test_no_model_and_no_torch_is_needed_to_read_the_evidence(tmp_path):
+    evidence = a_run(tmp_path, against(PARENT, gained=30, lost=10))
+    program = (
+        "import sys\n"
+        "from evomerge.evidence import evidence_of\n"
+        "from evomerge.study import Study\n"
+        f"print(evidence_of(Study.open({str(tmp_path / 'run')!r}), {DRAWS}))\n"
+        "assert not {'torch', 'transformers', 'numba'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == str(evidence)
