@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from evomerge.families import Part
-from evomerge.merging.models import Models, Table
+from evomerge.merging.models import Models
 from evomerge.recipe import ModelReference, OutputSlice, Settings
 
 
@@ -31,11 +31,12 @@ class Place:
 def output_tensors(models: Models, slices: Sequence[OutputSlice]) -> Iterator[Place]:
     """All tensors of the output: before the layers, layer by layer, behind the layers.
 
-    What stands before the layers follows the first slice, what stands behind them the last.
+    What stands before the layers follows the first slice, what stands behind them the last. A head
+    is written if a model of either has one: only if both are tied is the output.
     """
     tables = models.tables
     root = models.donor.root
-    yield from _outside(models, slices[0], tables, "before")
+    yield from _outside(models, slices[0], "before")
     number = 0
     for part in slices:
         for position in range(len(part)):
@@ -48,16 +49,19 @@ def output_tensors(models: Models, slices: Sequence[OutputSlice]) -> Iterator[Pl
                 found = [(s.model, s.settings, rows[s.model].get(generic)) for s in part.sources]
                 yield Place(root + models.family.numbered(generic, number), part, t, found)
             number += 1
-    yield from _outside(models, slices[-1], tables, "after")
+    ends = [*slices[0].sources, *slices[-1].sources]
+    lend = any(models.by_reference[source.model].head for source in ends)
+    yield from _outside(models, slices[-1], "after", lend=lend)
 
 
 def _outside(
-    models: Models, part: OutputSlice, tables: Mapping[ModelReference, Table], which: Part
+    models: Models, part: OutputSlice, which: Part, *, lend: bool = False
 ) -> Iterator[Place]:
-    """Tensors outside the layers; a tied model lends its embedding to a head that is written."""
+    """Tensors outside the layers; where asked, tied models lend their embedding as a head."""
+    tables = models.tables
     rows = {source.model: dict(tables[source.model].get(which, {})) for source in part.sources}
     head = models.family.head
-    if which == "after" and any(models.by_reference[s.model].head for s in part.sources):
+    if lend:
         for reference, row in rows.items():
             embedding = models.by_reference[reference].embedding
             if head not in row and embedding is not None:

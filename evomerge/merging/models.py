@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -83,9 +83,27 @@ def open_models(recipe: Recipe) -> Models:
         MergeError: they are not of one architecture.
         VocabularyError: their vocabularies differ, or cannot be brought together.
     """
-    sources = {reference: open_source(reference) for reference in recipe.references()}
-    tell_apart(sources)
-    return with_sources(recipe, sources)
+    return with_sources(recipe, open_references(recipe.references()))
+
+
+def open_references(
+    references: Iterable[ModelReference],
+) -> dict[ModelReference, Checkpoint | Adapted]:
+    """Opens each model once, or none if one of them cannot be opened.
+
+    Raises:
+        CheckpointError: a model cannot be found or read.
+    """
+    opened: dict[ModelReference, Checkpoint | Adapted] = {}
+    try:
+        for reference in dict.fromkeys(references):
+            opened[reference] = open_source(reference)
+    except BaseException:
+        for source in opened.values():
+            source.close()
+        raise
+    tell_apart(opened)
+    return opened
 
 
 def tell_apart(sources: Mapping[ModelReference, Checkpoint | Adapted]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +9,12 @@ from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.dtypes import DType, is_float, parse_dtype, promote
 from evomerge.errors import MergeError, RecipeError
 from evomerge.merging.blocks import Input
+from evomerge.merging.contracts import (
+    check_contract,
+    check_missing,
+    check_shapes,
+    warn_of_densities,
+)
 from evomerge.merging.layout import Place, output_tensors
 from evomerge.merging.models import Models, open_models
 from evomerge.merging.parameters import check_settings, resolve
@@ -77,11 +82,11 @@ def plan_merge(recipe: Recipe, models: Models | None = None) -> Plan:
     slices = recipe.slices_for(models.layers())
     for number, part in enumerate(slices):
         where = "recipe.models" if recipe.models else f"recipe.slices.{number}.sources"
-        _check_contract(method, part, where)
+        check_contract(method, part, where)
     planner = _Planner(recipe, method, models)
     planned = [planner.tensor(place) for place in output_tensors(models, slices)]
     tensors = tuple(tensor for tensor in planned if tensor is not None)
-    _warn_of_densities(tensors)
+    warn_of_densities((tensor.info.name, tensor.parameters) for tensor in tensors)
     return Plan(recipe, method, models, slices, tensors)
 
 
@@ -105,13 +110,12 @@ class _Planner:
     def tensor(self, place: Place) -> TensorPlan | None:
         """The plan for one output tensor; None when it is left out, as too few models have it."""
         present = [(ref, own, name) for ref, own, name in place.found if name is not None]
-        if len(present) < len(place.found):
-            self._check_missing(place)
+        check_missing(self.models, place)
         pairs = [(ref, self._input(ref, name)) for ref, _, name in present]
         if self.models.family.is_buffer(place.name):
             return self._copied(place.name, pairs)
         infos = [each.source.info(each.name) for _, each in pairs]
-        _check_shapes([each for _, each in pairs], place.name)
+        check_shapes([each for _, each in pairs], place.name)
         work, written = self._types([info.dtype for info in infos])
         info = TensorInfo(place.name, infos[0].shape, written)
         if not is_float(infos[0].dtype):
@@ -168,15 +172,6 @@ class _Planner:
             return (of_base, *others), None
         return others, of_base
 
-    def _check_missing(self, place: Place) -> None:
-        """Only biases, buffers and heads may be missing in some of the models."""
-        optional = place.name == self.models.family.head or not place.name.endswith(".weight")
-        if optional:
-            return
-        lacking = next(ref for ref, _, name in place.found if name is None)
-        label = self.models.by_reference[lacking].source.label
-        raise MergeError(f"{place.name}: {label} has no such tensor; models must have the same")
-
     def _enough(self, inputs: tuple[Input, ...], base: Input | None, place: Place) -> bool:
         """Whether the models that have an optional tensor are enough to merge it."""
         index = None
@@ -206,57 +201,3 @@ class _Planner:
             + ("the base and " if self._needs_base else "")
             + "more of the models"
         )
-
-
-def _check_contract(method: Declaration, part: OutputSlice, where: str) -> None:
-    listed = [source.model for source in part.sources]
-    if method.base in {"first", "required"}:
-        if part.base is None:
-            raise RecipeError(
-                f"recipe.base_model: missing; {method.name} needs a base model, "
-                "the one that the others were fine-tuned from"
-            )
-        if part.base not in listed:
-            raise RecipeError(
-                f"{where}: the base model {part.base} is not among them "
-                f"({', '.join(map(str, listed))}); list it there"
-            )
-    on_task_vectors = method.base in {"optional", "required"} and part.base in listed
-    counted = [model for model in listed if not on_task_vectors or model != part.base]
-    least, most = method.models
-    if len(counted) < least or (most is not None and len(counted) > most):
-        expected = f"exactly {least}" if least == most else f"{least} or more"
-        how = f", the base{' not' * on_task_vectors} counted" if part.base in listed else ""
-        raise RecipeError(
-            f"{where}: found {len(counted)} ({', '.join(map(str, counted)) or 'none'}); "
-            f"{method.name} merges {expected}{how}"
-        )
-
-
-def _check_shapes(inputs: Sequence[Input], name: str) -> None:
-    infos = [each.source.info(each.name) for each in inputs]
-    if len({info.shape for info in infos}) > 1:
-        first = infos[0]
-        i = next(i for i, info in enumerate(infos) if info.shape != first.shape)
-        raise MergeError(
-            f"{name}: {inputs[0].source.label} has shape {first.shape}, "
-            f"{inputs[i].source.label} has {infos[i].shape}; models must share an architecture "
-            "and a vocabulary to be merged this way"
-        )
-    if len({is_float(info.dtype) for info in infos}) > 1:
-        raise MergeError(f"{name}: whole numbers in some of the models, floats in others")
-
-
-def _warn_of_densities(tensors: Sequence[TensorPlan]) -> None:
-    for tensor in tensors:
-        if tensor.parameters is None or "density" not in tensor.parameters.per_model:
-            continue
-        outside = [d for d in tensor.parameters.each("density") if not 0.0 <= d <= 1.0]
-        if outside:
-            warnings.warn(
-                f"{tensor.info.name}: density {outside[0]:g} lies outside [0, 1]; as in mergekit, "
-                "above 1 keeps everything and below 0 nothing",
-                UserWarning,
-                stacklevel=2,
-            )
-            return

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evomerge.checkpoint.tensors import TensorInfo
-from evomerge.dtypes import BFLOAT16, FLOAT32, FLOAT64, DType
+from evomerge.dtypes import FLOAT64
 from evomerge.errors import MergeError
-from evomerge.kernels.block import Block, Engine, NDArray
+from evomerge.kernels.block import Engine, NDArray
 from evomerge.kernels.engine import fused_engine, reference_engine
 from evomerge.merging.blocks import BLOCK, Reading, TensorBlocks
 from evomerge.merging.plan import Plan, TensorPlan
+from evomerge.merging.results import copied, rounded, target
 from evomerge.merging.surveys import Pool, Surveys
 from evomerge.noise import noise_key
 
@@ -102,7 +103,7 @@ class Merger:
                 they write there, and ``sink`` is not called.
         """
         if tensor.parameters is None:
-            sink(tensor.info, 0, _copied(tensor))
+            sink(tensor.info, 0, copied(tensor, allow_nan=self._lets_through(tensor)))
             return
         if not tensor.info.size:
             return
@@ -110,22 +111,26 @@ class Merger:
         steps = self._plan.method.steps
         settled = steps.settle(self._survey(tensor, blocks), blocks, tensor.parameters)
         out: NDArray | None = None
-        for inputs in blocks.last():
-            if inputs.engine is not self._fused:
-                result = steps.combine(inputs, settled)
-                sink(tensor.info, inputs.where.offset, _rounded(result, tensor.info.dtype))
-            elif into is not None:
-                row = inputs.where.row
-                steps.combine(replace(inputs, out=into[row : row + inputs.rows]), settled)
-            else:
-                out = _target(out, inputs, tensor.info.dtype)
-                result = steps.combine(replace(inputs, out=out[: inputs.rows]), settled)
-                sink(tensor.info, inputs.where.offset, _rounded(result, tensor.info.dtype))
+        for block in blocks.last():
+            row = block.where.row
+            if block.engine is self._fused and into is not None:
+                steps.combine(replace(block, out=into[row : row + block.rows]), settled)
+                continue
+            if block.engine is self._fused:
+                out = target(out, block, tensor.info.dtype)
+                block = replace(block, out=out[: block.rows])  # noqa: PLW2901 - with a place to go
+            result = steps.combine(block, settled)
+            done = rounded(result, tensor.info, allow_nan=self._options.allow_nan)
+            sink(tensor.info, block.where.offset, done)
         self._surveys.found_finite(tensor)
 
     def stop(self) -> None:
         """Ends the threads that still merge something: within a block each, not a tensor."""
         self._stopped.set()
+
+    def _lets_through(self, tensor: TensorPlan) -> bool:
+        """Whether a copied tensor may hold NaN and infinity: a mask may anyway."""
+        return self._options.allow_nan or self._plan.models.family.is_buffer(tensor.info.name)
 
     def _survey(self, tensor: TensorPlan, blocks: TensorBlocks) -> object:
         if tensor.info.name not in self._pools:
@@ -256,32 +261,3 @@ def check_device(device: str) -> None:
         torch.empty(0, device=device)
         return
     raise MergeError(f"--device {device}: torch finds no such device here; use cpu")
-
-
-def _copied(tensor: TensorPlan) -> NDArray:
-    """The first input as it is. Whole numbers must be the same in all models."""
-    first, *others = tensor.inputs
-    array = first.source.load(first.name)
-    for other in others:
-        if not np.array_equal(array, other.source.load(other.name)):
-            raise MergeError(
-                f"{tensor.info.name}: {first.source.label} and {other.source.label} hold different "
-                "numbers; tensors of whole numbers must agree"
-            )
-    return array.astype(tensor.info.dtype, copy=False).reshape(-1)
-
-
-def _target(out: NDArray | None, block: Block, dtype: DType) -> NDArray:
-    """A buffer for a block's result, of a type that the kernels write."""
-    if out is not None and len(out) >= block.rows:
-        return out
-    written = dtype if dtype in {BFLOAT16, FLOAT32} else FLOAT32
-    return np.empty((block.rows, block.where.columns), written)
-
-
-def _rounded(result: NDArray | Tensor, dtype: DType) -> NDArray:
-    if isinstance(result, np.ndarray):
-        return result.astype(dtype, copy=False)
-    from evomerge.kernels.torch_arrays import to_numpy
-
-    return to_numpy(result, dtype)

@@ -10,14 +10,12 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from evomerge.checkpoint.adapter import Adapted
-from evomerge.checkpoint.reader import Checkpoint
-from evomerge.checkpoint.source import Source, open_source
+from evomerge.checkpoint.source import Source
 from evomerge.errors import EvaluationError, RecipeError
 from evomerge.evaluators.base import LoadedModel
 from evomerge.merging.blocks import BLOCK
 from evomerge.merging.folder import Documents, documents_of, write_merge
-from evomerge.merging.models import Models, tell_apart, with_sources
+from evomerge.merging.models import Models, open_references, with_sources
 from evomerge.merging.plan import Plan, TensorPlan, plan_merge
 from evomerge.merging.stream import Merger, Options, make_all
 from evomerge.merging.surveys import Surveys
@@ -54,14 +52,7 @@ class Workbench:
         self.merged = 0
         self.resident = settings.resident
         self._settings = settings
-        self._opened: dict[ModelReference, Checkpoint | Adapted] = {}
-        try:
-            for reference in dict.fromkeys(references):
-                self._opened[reference] = open_source(reference)
-        except BaseException:
-            self.close()
-            raise
-        tell_apart(self._opened)
+        self._opened = open_references(references)
         self._sources: Mapping[ModelReference, Source] = self._opened
         self._models: dict[Hashable, Models] = {}
         self._surveys = Surveys()

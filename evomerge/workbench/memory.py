@@ -10,11 +10,10 @@ from pathlib import Path
 
 from evomerge.checkpoint.adapter import Adapted
 from evomerge.checkpoint.reader import Checkpoint
-from evomerge.checkpoint.source import open_source
 from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.dtypes import FLOAT32
 from evomerge.merging.folder import output_bytes
-from evomerge.merging.models import tell_apart, with_sources
+from evomerge.merging.models import open_references, with_sources
 from evomerge.merging.plan import Plan, plan_merge
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.workbench.settings import Settings
@@ -85,11 +84,8 @@ def memory_plan(
     Raises:
         EvomergeError: a model cannot be read, or the recipe cannot be followed.
     """
-    opened: dict[ModelReference, Checkpoint | Adapted] = {}
+    opened = open_references(references)
     try:
-        for reference in dict.fromkeys(references):
-            opened[reference] = open_source(reference)
-        tell_apart(opened)
         named = {reference: opened[reference] for reference in recipe.references()}
         return estimate(plan_merge(recipe, with_sources(recipe, named)), opened, settings)
     finally:

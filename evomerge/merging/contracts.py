@@ -1,0 +1,93 @@
+"""What a plan refuses: too few models, a missing base, tensors that do not fit together."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+
+from evomerge.dtypes import is_float
+from evomerge.errors import MergeError, RecipeError
+from evomerge.merging.blocks import Input
+from evomerge.merging.layout import Place
+from evomerge.merging.models import Models
+from evomerge.methods.base import Declaration, Parameters
+from evomerge.recipe import OutputSlice
+
+
+def check_contract(method: Declaration, part: OutputSlice, where: str) -> None:
+    """A slice has the base, and as many models, as its method needs.
+
+    Raises:
+        RecipeError: it has not.
+    """
+    listed = [source.model for source in part.sources]
+    if method.base in {"first", "required"}:
+        if part.base is None:
+            raise RecipeError(
+                f"recipe.base_model: missing; {method.name} needs a base model, "
+                "the one that the others were fine-tuned from"
+            )
+        if part.base not in listed:
+            raise RecipeError(
+                f"{where}: the base model {part.base} is not among them "
+                f"({', '.join(map(str, listed))}); list it there"
+            )
+    on_task_vectors = method.base in {"optional", "required"} and part.base in listed
+    counted = [model for model in listed if not on_task_vectors or model != part.base]
+    least, most = method.models
+    if len(counted) < least or (most is not None and len(counted) > most):
+        expected = f"exactly {least}" if least == most else f"{least} or more"
+        how = f", the base{' not' * on_task_vectors} counted" if part.base in listed else ""
+        raise RecipeError(
+            f"{where}: found {len(counted)} ({', '.join(map(str, counted)) or 'none'}); "
+            f"{method.name} merges {expected}{how}"
+        )
+
+
+def check_missing(models: Models, place: Place) -> None:
+    """Only biases that the architecture can do without, buffers and heads may be missing.
+
+    Raises:
+        MergeError: one of the models lacks something else.
+    """
+    if not models.family.requires(place.name):
+        return
+    lacking = next((ref for ref, _, name in place.found if name is None), None)
+    if lacking is not None:
+        label = models.by_reference[lacking].source.label
+        raise MergeError(f"{place.name}: {label} has no such tensor; models must have the same")
+
+
+def check_shapes(inputs: Sequence[Input], name: str) -> None:
+    """The inputs of the tensor ``name`` have one shape, and are all floats or all whole numbers.
+
+    Raises:
+        MergeError: they have not.
+    """
+    infos = [each.source.info(each.name) for each in inputs]
+    if len({info.shape for info in infos}) > 1:
+        first = infos[0]
+        i = next(i for i, info in enumerate(infos) if info.shape != first.shape)
+        raise MergeError(
+            f"{name}: {inputs[0].source.label} has shape {first.shape}, "
+            f"{inputs[i].source.label} has {infos[i].shape}; models must share an architecture "
+            "and a vocabulary to be merged this way"
+        )
+    if len({is_float(info.dtype) for info in infos}) > 1:
+        raise MergeError(f"{name}: whole numbers in some of the models, floats in others")
+
+
+def warn_of_densities(found: Iterable[tuple[str, Parameters | None]]) -> None:
+    """Says once, of the first tensor that has one, that a density lies outside [0, 1]."""
+    for name, parameters in found:
+        if parameters is None or "density" not in parameters.per_model:
+            continue
+        outside = [d for d in parameters.each("density") if not 0.0 <= d <= 1.0]
+        if outside:
+            warnings.warn(
+                f"{name}: density {outside[0]:g} lies outside [0, 1]; as in mergekit, "
+                "above 1 keeps everything and below 0 nothing",
+                UserWarning,
+                stacklevel=3,
+            )
+            return
