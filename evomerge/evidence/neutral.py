@@ -41,13 +41,15 @@ class Gene:
 
     def parts(self) -> Iterator[Gene]:
         """The genes that this one consists of; none if it is a single dimension."""
+        if len(self.dimensions) == 1:
+            return
         groups: dict[str, list[Dimension]] = {}
         for dimension in self.dimensions:
             rest = dimension.name[len(self.name) :]
-            groups.setdefault(self.name + rest[: rest.find("]") + 1], []).append(dimension)
-        if len(self.dimensions) > 1:
-            for name, dimensions in groups.items():
-                yield Gene(name, self.key, tuple(dimensions))
+            end = rest.find("]") + 1 or len(rest)
+            groups.setdefault(self.name + rest[:end], []).append(dimension)
+        genes = [Gene(name, self.key, tuple(each)) for name, each in groups.items()]
+        yield from genes if len(genes) > 1 else genes[0].parts()
 
     def neutral(self, point: Point, neutral: Mapping[str, Value]) -> Iterator[tuple[str, Point]]:
         """What to try, the simplest first: what it sets the gene to, and ``point`` with that."""

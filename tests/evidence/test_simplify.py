@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evomerge.evidence import Limits, simplified, simplify
-from evomerge.evidence.neutral import defaults_of, genes
+from evomerge.evidence.neutral import Gene, defaults_of, genes
 from evomerge.methods.base import merge_methods
 from evomerge.recipe import ModelReference
+from evomerge.space import FloatDimension
 from evomerge.study import Study
 from evomerge.template import Template
 from evomerge.trial import BASELINES, SIMPLIFICATION, Failure, ItemTable, Result, Score, Trial
@@ -262,6 +265,28 @@ def test_holes_with_a_name_of_their_own_belong_together_too():
     filled = template(weight={"search": [0, 1], "knots": 3, "name": "w"})
     (gene,) = genes(filled.space)
     assert (gene.name, len(gene.dimensions)) == ("w", 3)
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["[mlp]", "[0]", "[1]", ".value", ".a b"]), max_size=3).map(
+            "".join
+        ),
+        min_size=1,
+        unique=True,
+    )
+)
+def test_parts_are_smaller_and_miss_nothing_however_dimensions_are_called(endings):
+    dimensions = tuple(FloatDimension(f"parameters.weight{end}", 0, 1) for end in endings)
+    ahead = [Gene("parameters.weight", "weight", dimensions)]
+    while ahead:
+        gene = ahead.pop()
+        parts = list(gene.parts())
+        assert all(len(part.dimensions) < len(gene.dimensions) for part in parts)
+        if len(gene.dimensions) > 1:
+            inside = [each for part in parts for each in part.dimensions]
+            assert sorted(inside, key=str) == sorted(gene.dimensions, key=str)
+        ahead += parts
 
 
 def test_neutral_is_what_a_recipe_need_not_say():
