@@ -119,3 +119,19 @@ def test_attention_and_feed_forward_of_a_new_family_are_looked_for(names, attent
     config = {"architectures": ["NewForCausalLM"], "num_hidden_layers": 1}
     found = family_of(config, names, "model")
     assert (found.attention, found.mlp) == (attention, mlp)
+
+
+@pytest.mark.parametrize(
+    ("family", "required", "optional"),
+    [
+        ("Llama", ["mlp.up_proj.weight"], ["self_attn.q_proj.bias", "lm_head.weight"]),
+        ("Qwen2", ["self_attn.q_proj.bias"], ["self_attn.o_proj.bias"]),
+        ("GPT-2", ["attn.c_attn.bias", "ln_f.bias"], ["h.0.attn.bias", "h.0.attn.masked_bias"]),
+        ("GPT-NeoX", ["attention.dense.bias"], ["layers.0.attention.bias", "embed_out.weight"]),
+        ("StableLM", ["input_layernorm.bias"], ["self_attn.q_proj.bias"]),
+    ],
+)
+def test_what_every_model_of_a_family_has(family, required, optional):
+    (found,) = (each for each in FAMILIES if each.name == family)
+    assert all(found.requires(name) for name in required)
+    assert not any(found.requires(name) for name in optional)

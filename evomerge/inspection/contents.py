@@ -16,8 +16,6 @@ KINDS: tuple[Kind, ...] = (
     "embeddings", "attention", "mlp", "norms", "head", "buffers", "other"
 )  # fmt: skip
 
-# Ends of the names of what is in the files of some older checkpoints, but is not trained.
-_BUFFERS = (".attn.bias", ".attention.bias", ".masked_bias", ".inv_freq")
 # Parts of names; the first kind that has one of them decides: "post_attention_layernorm" is a norm.
 _SIGNS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("norms", ("norm", "ln_")),
@@ -69,7 +67,7 @@ class Contents:
 
 def group_of(family: Family, name: str) -> Kind:
     """The kind of a tensor, from its name on disk."""
-    if name.endswith(_BUFFERS):
+    if family.is_buffer(name):
         return "buffers"
     if name.startswith(family.head.removesuffix("weight")):
         return "head"

@@ -21,6 +21,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from evomerge.errors import EvomergeError, unknown
+from evomerge.families import BUFFERS
 
 # Eight numbers a head, as few as rotary embeddings of a partial dimension work with.
 HEAD = 8
@@ -29,9 +30,6 @@ POSITIONS = 64
 
 # Ten times what checkpoints start from: in so small a model, logits that tell merges apart.
 SPREAD = 0.1
-
-# In the files of some families, but not trained: fine-tuning leaves them alone.
-BUFFERS = (".attn.bias", ".attention.bias", ".masked_bias", ".inv_freq")
 
 # A family's config class, and what it needs besides the sizes.
 FAMILIES: Mapping[str, tuple[str, Mapping[str, object]]] = MappingProxyType(
@@ -135,7 +133,7 @@ def fine_tuned(
     for shard in sorted(folder.glob("*.safetensors")):
         tensors = load_file(shard)
         for name in sorted(tensors):
-            if name.endswith(BUFFERS):
+            if name.endswith(BUFFERS):  # which fine-tuning leaves alone
                 continue
             tensors[name] = _moved(tensors[name], generator, noise, moved)
         save_file(tensors, shard, {"format": "pt"})

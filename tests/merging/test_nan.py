@@ -73,3 +73,39 @@ def test_numbers_that_outgrow_the_dtype_are_refused(tmp_path):
     folder = model(tmp_path / "large", tensors)
     with pytest.raises(MergeError, match=rf"^{NAME}: large holds NaN or infinity as float16; "):
         merged(recipe("passthrough", folder, dtype="float16"))
+
+
+BIAS = of_layer(0, "self_attn.q_proj.bias")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_bias_that_one_model_alone_has_is_looked_at(tmp_path, value):
+    bias = np.array([1, 2, value, 4, 5, 6], np.float32)
+    a = model(tmp_path / "a", llama(0))
+    b = model(tmp_path / "b", llama(1) | {BIAS: bias})
+    tree = recipe("slerp", b, base=a, t=0.5)
+    with pytest.raises(MergeError, match=rf"^{BIAS}: b holds NaN or infinity; .*--allow-nan"):
+        merged(tree)
+    np.testing.assert_array_equal(merged(tree, Options(allow_nan=True))[BIAS], bias)
+
+
+def test_a_mask_may_hold_infinity(tmp_path):
+    mask = {of_layer(0, "self_attn.masked_bias"): np.array(-np.inf, np.float32)}
+    folders = [model(tmp_path / str(seed), llama(seed) | mask) for seed in range(2)]
+    found = merged(recipe("linear", *folders, weight=1))
+    assert found[of_layer(0, "self_attn.masked_bias")] == -np.inf
+
+
+@pytest.mark.parametrize("kernels", [True, False], ids=["fused", "torch"])
+@pytest.mark.parametrize("stored", [FLOAT32, FLOAT64], ids=str)
+def test_a_result_that_outgrows_what_is_written_is_refused(tmp_path, stored, kernels):
+    tensors = llama(0, dtype=stored)
+    tensors[NAME][0, 0] = 6e4
+    folders = [model(tmp_path / name, tensors) for name in "ab"]
+    tree = recipe("linear", *folders, weight=1, normalize=False, out_dtype="float16")
+    with pytest.raises(MergeError, match=rf"^{NAME}: a merged number is too large for float16; "):
+        merged(tree, Options(kernels=kernels))
+    found = merged(tree, Options(kernels=kernels, allow_nan=True))
+    assert np.flatnonzero(np.isinf(found[NAME])).tolist() == [0]
+    fits = merged(tree | {"out_dtype": "bfloat16"}, Options(kernels=kernels))
+    assert np.isfinite(fits[NAME]).all()

@@ -36,6 +36,19 @@ def test_the_models_that_have_a_bias_are_merged(models):
     np.testing.assert_array_equal(found[BIAS], np.full(6, 2.0))
 
 
+QWEN = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}
+
+
+@pytest.mark.parametrize("method", ["linear", "ties"])
+def test_a_bias_that_the_architecture_always_has_must_be_everywhere(tmp_path, method):
+    bias = {BIAS: np.ones(6, np.float32)}
+    folders = [
+        model(tmp_path / str(s), llama(s) | (bias if s < 2 else {}), **QWEN) for s in range(3)
+    ]
+    with pytest.raises(MergeError, match=rf"^{BIAS}: 2 has no such tensor; models must have"):
+        merged(recipe(method, *folders[1:], base=folders[0], weight=1))
+
+
 def test_their_own_weights_count(models):
     folders, _ = models("plain", "bias", "bias")
     tree = recipe("linear", *folders)

@@ -14,6 +14,7 @@ from tests.merging.tiny import (
     model,
     plan_of,
     recipe,
+    sliced,
     tuned,
 )
 
@@ -55,6 +56,17 @@ def test_in_a_mix_a_tied_model_lends_its_embedding(models, tied_first):
     np.testing.assert_allclose(found[HEAD], (tied[EMBEDDING] + untied[HEAD]) / 2, atol=1e-6)
     middle = (tied[EMBEDDING] + untied[EMBEDDING]) / 2
     np.testing.assert_allclose(found[EMBEDDING], middle, atol=1e-6)
+
+
+@pytest.mark.parametrize("tied", [(False, True), (True, False), (False, False), (True, True)])
+def test_a_stack_is_tied_only_if_both_its_ends_are(models, tied):
+    (a, of_a), (b, of_b) = models(tied=tied[0], seed=1), models(tied=tied[1], seed=2)
+    plan = plan_of(sliced("passthrough", [(a, 0, 1)], [(b, 1, 2)]))
+    assert plan.tied == all(tied)
+    found = collected(plan)
+    np.testing.assert_array_equal(found[EMBEDDING], of_a[EMBEDDING])
+    if not all(tied):
+        np.testing.assert_array_equal(found[HEAD], of_b[EMBEDDING if tied[1] else HEAD])
 
 
 def test_a_tied_base_lends_its_embedding_too(models, tmp_path):
