@@ -30,6 +30,7 @@ class Resident:
         """
         self._source = source
         self._held = frozenset(source.names() if names is None else names)
+        self._infos: dict[str, TensorInfo] = {}
         self._arrays: dict[str, np.ndarray] = {}
         self.label: str = source.label
         self.config: Mapping[str, object] = source.config
@@ -41,7 +42,9 @@ class Resident:
 
     def info(self, name: str) -> TensorInfo:
         """Shape and element type of a tensor: those on disk, whatever is in memory."""
-        return self._source.info(name)
+        if name not in self._infos:
+            self._infos[name] = self._source.info(name)
+        return self._infos[name]
 
     def load(self, name: str, rows: Rows = None, out: np.ndarray | None = None) -> np.ndarray:
         """A tensor, or some of its rows; see `Source.load`.
