@@ -8,14 +8,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from evomerge.errors import DeadlineExceeded, EvomergeError, OutOfMemory, RecipeError
+from evomerge.errors import (
+    DeadlineExceeded,
+    EvaluationError,
+    EvomergeError,
+    OutOfMemory,
+    RecipeError,
+)
 from evomerge.evaluators.base import Evaluator, LoadedModel
 from evomerge.evaluators.scores import Measure, Scores
 from evomerge.recipe import Recipe
-from evomerge.trial import Failure, ItemTable, Result, Score
+from evomerge.trial import Contribution, Failure, ItemTable, Result, Score
 from evomerge.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -58,11 +65,11 @@ class Objective:
             for name, evaluator in self._evaluators.items():
                 try:
                     found = evaluator.evaluate(model)
-                except (EvomergeError, MemoryError) as error:
+                    scores |= named(name, found)
+                    tables += self._tables(name, evaluator, found)
+                except (EvaluationError, MemoryError) as error:
                     failure = failure_of(error)
                     break
-                scores |= named(name, found)
-                tables += self._tables(name, evaluator, found)
         seconds["forward"] = sum(forward)
         seconds["evaluate"] = perf_counter() - began - seconds["forward"]
         if failure is not None:
@@ -72,7 +79,7 @@ class Objective:
     def _tables(self, name: str, evaluator: Evaluator, found: Scores) -> Iterator[ItemTable]:
         clusters = self._clusters_of(name, evaluator)
         for one in found.measures:
-            if one.contributions:
+            if one.contributions and all(map(_is_finite, one.contributions.values())):
                 yield ItemTable(
                     name,
                     one.task,
@@ -112,6 +119,7 @@ def named(evaluator: str, found: Scores) -> Mapping[str, Score]:
 
     Raises:
         RecipeError: no single number counts.
+        EvaluationError: what counts is not a finite number.
     """
     if found.main is None:
         tasks = ", ".join(dict.fromkeys(one.task for one in found.measures))
@@ -119,14 +127,27 @@ def named(evaluator: str, found: Scores) -> Mapping[str, Score]:
             f"evaluators.{evaluator}: its tasks ({tasks}) have opposite directions; "
             "say with 'metric:' which number counts"
         )
+    if not isfinite(found.main.value):
+        raise EvaluationError(f"{evaluator}: its score is {found.main.value}, not a finite number")
     scores = {evaluator: _score(found.main)}
     several = len({one.task for one in found.measures}) > 1
     taken: Counter[str] = Counter()
     for one in found.measures:
+        if not isfinite(one.value):
+            continue  # a metric that is only reported may be undefined
         key = f"{evaluator}.{one.task}.{one.metric}" if several else f"{evaluator}.{one.metric}"
         taken[key] += 1
         scores[key if taken[key] == 1 else f"{key}@{one.filter}"] = _score(one)
     return scores
+
+
+def _is_finite(contribution: Contribution) -> bool:
+    """Whether all numbers in what an item contributed are."""
+    if isinstance(contribution, int | float):
+        return isfinite(contribution)
+    if isinstance(contribution, str) or contribution is None:
+        return True
+    return all(map(_is_finite, contribution))
 
 
 def _score(measure: Measure) -> Score:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from evomerge.config.document import SimplifySetting
 from evomerge.config.preparing import Prepared, prepare
@@ -89,10 +90,10 @@ def resume(run: Path, how: Resumption, *, watcher: Watcher | None = None) -> Stu
     Raises:
         EvomergeError: it is no run, its config changed, or another process writes it.
     """
+    watcher = watcher or Unwatched()
     with Study.open(run, write=True) as study:
-        prepared = prepare(read_config(run / "config.yaml"))
-        study.check(prepared.covers)
-        _finish(prepared, study, how, watcher or Unwatched())
+        prepared = _prepared_again(study, watcher)
+        _finish(prepared, study, how, watcher)
     return study
 
 
@@ -102,15 +103,16 @@ def judge(run: Path, *, watcher: Watcher | None = None) -> Study:
     Raises:
         EvomergeError: it is no run, its config changed, or another process writes it.
     """
+    watcher = watcher or Unwatched()
     with Study.open(run, write=True) as study:
-        prepared = prepare(read_config(run / "config.yaml"))
-        study.check(prepared.covers)
+        prepared = _prepared_again(study, watcher)
         with closing(_bench(prepared)) as bench:
-            _judge(prepared, study, bench, watcher or Unwatched())
+            _judge(prepared, study, bench, watcher)
+        write_winners(study)
     return study
 
 
-def environment(prepared: Prepared) -> dict[str, object]:
+def environment(prepared: Prepared) -> dict[str, Any]:
     """What a run's numbers may depend on beside its config."""
     return {
         "began": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -122,6 +124,18 @@ def environment(prepared: Prepared) -> dict[str, object]:
             for alias, source in prepared.sources.items()
         },
     }
+
+
+def _prepared_again(study: Study, watcher: Watcher) -> Prepared:
+    """What a run was begun with, if it is still the same; other libraries are only remarked on."""
+    prepared = prepare(read_config(study.run / "config.yaml"))
+    study.check(prepared.covers)
+    then, now = study.environment.get("libraries", {}), environment(prepared)["libraries"]
+    changed = [name for name in LIBRARIES if then.get(name) != now.get(name)]
+    if changed:
+        listed = ", ".join(f"{name} {then.get(name)} became {now.get(name)}" for name in changed)
+        watcher.note(f"WARNING: {listed}; the same recipe may now get other scores")
+    return prepared
 
 
 def _version(library: str) -> str | None:

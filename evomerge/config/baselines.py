@@ -36,7 +36,7 @@ class Kin:
     references: Mapping[str, ModelReference]
 
 
-def kin_of(tree: Mapping[str, object], references: Mapping[str, ModelReference]) -> Kin:
+def kin_of(tree: object, references: Mapping[str, ModelReference]) -> Kin:
     """Who is who: the base is what the recipe calls ``base_model``, if that is one model."""
     named = {name for name in _bases(tree) if name in references}
     base = next(iter(named)) if len(named) == 1 else None

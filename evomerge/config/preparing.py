@@ -84,8 +84,7 @@ class Prepared:
         """
         config = self.located.config
         return {
-            "recipe": config.recipe,
-            "dtype": config.dtype,
+            "recipe": self.template.tree,
             "models": {alias: source.fingerprint() for alias, source in self.sources.items()},
             "evaluators": dict(config.evaluators),
             "objectives": config.objectives,
@@ -169,32 +168,61 @@ def prepare(located: Located) -> Prepared:
         raise type(error)(f"{located.path}: {error}") from error
 
 
+def template_of(located: Located) -> Template:
+    """The template of a config, with its models looked at. Reads headers, no weights.
+
+    Raises:
+        EvomergeError: a model is missing, or the recipe does not fit; the message begins with the
+            path.
+    """
+    try:
+        return _template(located, _opened(located))
+    except EvomergeError as error:
+        raise type(error)(f"{located.path}: {error}") from error
+
+
 def _prepare(located: Located) -> Prepared:
     config = located.config
     goals = read_goals(config.objectives, config.constraints)
     evaluators = _evaluators(located, config.evaluators, "evaluators")
     holdout = _evaluators(located, config.holdout or {}, "holdout")
     _check_names(goals, evaluators, holdout)
-    references = {alias: located.reference(alias) for alias in config.models}
-    sources = {reference: open_source(reference) for reference in references.values()}
-    tell_apart(sources)
-    tree = _with_dtype(config.recipe, config.dtype)
-    family = _family(sources)
-    template = Template.read(tree, references, merge_methods, where="config.recipe", family=family)
-    template.check_filters(next(iter(sources.values())).names(), family)
-    template.check(lambda recipe: _check_merge(recipe, sources))
+    sources = _opened(located)
+    template = _template(located, sources)
     optimizer, reason = _optimizer(config.optimizer, template, goals, config.budget.trials)
     return Prepared(
         located,
-        {alias: sources[reference] for alias, reference in references.items()},
+        {alias: sources[reference] for alias, reference in template.models.items()},
         template,
-        kin_of(tree, references),
+        kin_of(template.tree, template.models),
         goals,
         evaluators,
         holdout,
         optimizer,
         reason,
     )
+
+
+def _opened(located: Located) -> dict[ModelReference, Checkpoint | Adapted]:
+    references = [located.reference(alias) for alias in located.config.models]
+    sources = {reference: open_source(reference) for reference in references}
+    tell_apart(sources)
+    return sources
+
+
+def _template(located: Located, sources: Mapping[ModelReference, Source]) -> Template:
+    config = located.config
+    family = _family(sources)
+    template = Template.read(
+        _with_dtype(config.recipe, config.dtype),
+        {alias: located.reference(alias) for alias in config.models},
+        merge_methods,
+        where="config.recipe",
+        family=family,
+    )
+    template.check_filters(next(iter(sources.values())).names(), family)
+    template.check(lambda recipe: _check_merge(recipe, sources))
+    return template
 
 
 def _evaluators(
