@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lm_eval.models.huggingface import HFLM
 
 from evomerge.errors import EvaluationError
-from evomerge.evaluators.harness.batches import Batches
+from evomerge.evaluators.harness.batches import ANY_ORDER, Batches, Sums
 from evomerge.evaluators.harness.language_model import KEPT_SETS, ResidentLM
 
 TOKENS = st.integers(0, 16)
@@ -66,3 +66,15 @@ def test_a_set_of_requests_is_laid_out_once_and_few_are_kept(models, monkeypatch
     assert len(made) == len(sets)
     model.loglikelihood(sets[0])
     assert len(made) == len(sets) + 1
+
+
+@settings(max_examples=100)
+@given(
+    lengths=st.lists(st.integers(1, 70), min_size=1, max_size=60),
+    dtype=st.sampled_from([torch.float32, torch.bfloat16, torch.float16, torch.float64]),
+    longest=st.sampled_from([None, ANY_ORDER, 20]),
+)
+def test_sums_of_pieces_are_those_of_each_piece_alone(lengths, dtype, longest):
+    sums = Sums(lengths, torch.device("cpu"), longest=longest)
+    vector = (3 * torch.randn(sum(lengths), generator=torch.Generator().manual_seed(0))).to(dtype)
+    assert sums.of(vector) == [float(piece.sum()) for piece in torch.split(vector, lengths)]

@@ -19,7 +19,9 @@ from evomerge.evaluators.base import LoadedModel, make_evaluator
 from evomerge.evaluators.harness.names import GOLD
 from evomerge.evaluators.harness.tasks import _unknown_task
 from evomerge.evaluators.lm_eval import LmEval
+from evomerge.evaluators.loading import load_model
 from evomerge.evaluators.scores import Scores
+from evomerge.zoo.random_models import FAMILIES, Options, random_model
 
 BATCH = 4
 # In the order in which simple_evaluate is given them: what is sampled depends on it.
@@ -113,6 +115,15 @@ def test_the_numbers_are_equal_in_every_dtype(lm_eval, simple, models, dtype):
     model = copy.deepcopy(models[0].model).to(dtype)
     loaded = LoadedModel(model, models[0].tokenizer, "cast")
     tasks = ["choices", "few_shot", "targets"]
+    assert_equal(lm_eval(task=tasks).evaluate(loaded), simple(loaded, tasks=tasks))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_numbers_are_equal_in_every_family(lm_eval, simple, models, tmp_path, family):
+    tokenizer = models[0].tokenizer
+    folder = random_model(tmp_path / family, family, options=Options(tokenizer=tokenizer))
+    loaded = LoadedModel(load_model(folder, device="cpu").model, tokenizer, family)
+    tasks = ["few_shot", "prose"]
     assert_equal(lm_eval(task=tasks).evaluate(loaded), simple(loaded, tasks=tasks))
 
 

@@ -8,7 +8,7 @@ read off at once. The arithmetic on each number is the same, so the answers are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,9 @@ from evomerge.errors import EvaluationError
 EncodedPair = tuple[tuple[str, str], list[int], list[int]]  # (context, answer), and their token ids
 Answer = tuple[float, bool]  # log-likelihood in nats, and whether greedy decoding gives the answer
 Forward = Callable[[Tensor], Tensor]  # token ids (rows, length) -> logits (rows, length, tokens)
+
+# So many numbers have one sum, in whatever order they are added.
+ANY_ORDER = 2
 
 
 @dataclass(frozen=True)
@@ -46,16 +49,11 @@ class Batch:
     greedy: Tensor
     lengths: tuple[int, ...]
 
-    def answers(self, forward: Forward) -> Iterator[Answer]:
-        """One for each answer, in the batch's order."""
+    def read(self, forward: Forward) -> tuple[Tensor, Tensor]:
+        """Of each token its log-likelihood, and whether it is the likeliest: ``(tokens,)`` each."""
         log_probabilities = log_softmax(forward(self.inputs)[self.rows, self.positions], dim=-1)
-        of_tokens = log_probabilities[self.probable, self.tokens]
         agree = log_probabilities.argmax(dim=-1)[self.greedy] == self.tokens
-        # Summed one by one: a sum along an axis may add in another order.
-        sums = torch.stack([answer.sum() for answer in torch.split(of_tokens, list(self.lengths))])
-        starts = np.cumsum((0, *self.lengths[:-1]))
-        exact = np.logical_and.reduceat(agree.cpu().numpy(), starts)
-        return zip(sums.tolist(), exact.tolist(), strict=True)
+        return log_probabilities[self.probable, self.tokens], agree
 
 
 class Batches:
@@ -74,11 +72,54 @@ class Batches:
             _lay_out([_Row(pair, self._order, context) for pair in chunk], device)
             for chunk in self._order.get_batched(n=batch_size)
         ]
+        lengths = [length for batch in self._batches for length in batch.lengths]
+        self._sums = Sums(lengths, device, longest=None if device.type == "cpu" else ANY_ORDER)
 
     def answers(self, forward: Forward) -> list[Answer]:
         """One for each request, in the requests' order."""
-        found = [answer for batch in self._batches for answer in batch.answers(forward)]
-        return self._order.get_original(found)
+        read = [batch.read(forward) for batch in self._batches]
+        if not read:
+            return []
+        of_tokens, agree = (torch.cat(parts) for parts in zip(*read, strict=True))
+        exact = np.logical_and.reduceat(agree.cpu().numpy(), self._sums.starts)
+        found = zip(self._sums.of(of_tokens), exact.tolist(), strict=True)
+        return self._order.get_original(list(found))
+
+
+class Sums:
+    """Sums of consecutive pieces of a vector, equal to the bit to `Tensor.sum` of each piece.
+
+    Pieces of one length are summed together, along an axis. On a CPU that adds in the order in
+    which a vector is added; elsewhere it need not.
+    """
+
+    def __init__(
+        self, lengths: Sequence[int], device: torch.device, *, longest: int | None
+    ) -> None:
+        """``lengths`` are those of the pieces, above 0; those beyond ``longest`` stay alone."""
+        self.starts = np.cumsum((0, *lengths[:-1]))
+        self._lengths = list(lengths)
+        by_length: dict[int, list[int]] = {}
+        for piece, length in enumerate(lengths):
+            if longest is None or length <= longest:
+                by_length.setdefault(length, []).append(piece)
+        self._together = [
+            (pieces, torch.tensor(self.starts[pieces][:, None] + np.arange(length), device=device))
+            for length, pieces in by_length.items()
+        ]
+        together = {piece for pieces in by_length.values() for piece in pieces}
+        self._alone = [piece for piece in range(len(lengths)) if piece not in together]
+
+    def of(self, vector: Tensor) -> list[float]:
+        """One for each piece, in their order."""
+        found = np.empty(len(self._lengths))
+        for pieces, places in self._together:
+            found[pieces] = vector[places].sum(dim=-1).double().cpu().numpy()
+        if self._alone:
+            parts = torch.split(vector, self._lengths)
+            sums = torch.stack([parts[piece].sum() for piece in self._alone])
+            found[self._alone] = sums.double().cpu().numpy()
+        return found.tolist()
 
 
 class _Row:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from torch import Tensor
@@ -80,9 +81,10 @@ class ResidentLM(HFLM):  # type: ignore[misc]  # lm-eval has no types
         )
         return self._latest.answers(self._model_call)
 
-    def _model_call(self, *args: Tensor, **kwargs: Tensor) -> Tensor:
+    def _model_call(self, inps: Tensor, *_: object, **__: object) -> Tensor:
         self.tick()
-        return super()._model_call(*args, **kwargs)
+        with torch.inference_mode():  # HFLM has a cache filled that nobody reads
+            return self.model(inps, use_cache=False).logits
 
     def _model_generate(self, *args: object, **kwargs: object) -> Tensor:
         self.tick()
