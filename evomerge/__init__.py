@@ -1,10 +1,15 @@
-"""evomerge: language-model merges from mergekit recipes.
+"""evomerge: merges language models, and searches for the recipe.
 
     import evomerge
 
     evomerge.merge("recipe.yaml", "out/")              # writes a model folder
     for name, tensor in evomerge.tensors("recipe.yaml"):
         ...                                            # or takes the tensors one by one
+
+    study = evomerge.search("config.yaml")             # or evomerge.resume(run)
+    evomerge.merge(study.run / "best.yaml", "best/")
+    for trial in evomerge.Study.open("runs/other").trials:
+        ...                                            # what another run has tried
 
 Nothing heavy is imported before a name is used.
 """
@@ -15,18 +20,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from evomerge.api import merge, tensors
+    from evomerge.api import merge, resume, search, tensors
     from evomerge.errors import EvomergeError
     from evomerge.recipe import Recipe
+    from evomerge.study import Study
 
 _HOMES = {
     "merge": "evomerge.api",
+    "resume": "evomerge.api",
+    "search": "evomerge.api",
     "tensors": "evomerge.api",
     "EvomergeError": "evomerge.errors",
     "Recipe": "evomerge.recipe",
+    "Study": "evomerge.study",
 }
 
-__all__ = ["EvomergeError", "Recipe", "merge", "tensors"]
+__all__ = ["EvomergeError", "Recipe", "Study", "merge", "resume", "search", "tensors"]
 
 
 def __getattr__(name: str) -> object:

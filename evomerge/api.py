@@ -1,18 +1,23 @@
-"""The two functions that Python programs call."""
+"""The functions that Python programs call."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evomerge.config.reading import config_of, read_config
 from evomerge.merging.folder import DEFAULT_SHARD_BYTES, write_merge
 from evomerge.merging.plan import plan_merge
 from evomerge.merging.stream import Options, stream
 from evomerge.recipe import Recipe
 from evomerge.recipe.reading import following
+from evomerge.searching import Watcher
+from evomerge.session import Resumption, begin
+from evomerge.session import resume as go_on
+from evomerge.study import Study
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,6 +67,60 @@ def tensors(
     with _following(recipe) as asked:
         plan = plan_merge(asked)
     return stream(plan, options)
+
+
+def search(
+    config: Mapping[str, object] | str | PathLike[str],
+    *,
+    run: str | PathLike[str] | None = None,
+    trials: int | None = None,
+    watcher: Watcher | None = None,
+) -> Study:
+    """Searches for recipes as a config says, and scores the winners on its holdout.
+
+    Args:
+        config: the path of a config.yaml, or what stands in one, as a mapping; the relative paths
+            of a mapping count from the working directory.
+        run: the folder of the results, instead of the config's.
+        trials: the budget of trials, instead of the config's.
+        watcher: who is told of every trial as it begins and ends.
+
+    Returns:
+        The study, which can be read. The run folder holds the best recipe as ``best.yaml``.
+
+    Raises:
+        EvomergeError: the config cannot be followed, or the folder holds a run already. What a
+            search that was stopped has recorded is kept: see `resume`.
+    """
+    located = config_of(config) if isinstance(config, Mapping) else read_config(Path(config))
+    return begin(located, None if run is None else Path(run), trials=trials, watcher=watcher)
+
+
+def resume(
+    run: str | PathLike[str],
+    *,
+    trials: int | None = None,
+    retry_failed: bool = False,
+    accept_drift: bool = False,
+    watcher: Watcher | None = None,
+) -> Study:
+    """Goes on with a search from where it is, as if it had never stopped.
+
+    Args:
+        run: the run folder.
+        trials: the budget of trials in all, instead of the config's.
+        retry_failed: try again what failed, in trials of their own.
+        accept_drift: go on where the optimizer would now ask for other points.
+        watcher: who is told of every trial as it begins and ends.
+
+    Returns:
+        The study, which can be read.
+
+    Raises:
+        EvomergeError: there is no run, its config changed, or another process writes it.
+    """
+    how = Resumption(trials, retry_failed=retry_failed, accept_drift=accept_drift)
+    return go_on(Path(run), how, watcher=watcher)
 
 
 @contextmanager

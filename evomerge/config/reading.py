@@ -1,4 +1,4 @@
-"""From a config.yaml, or the copy in a run folder, to a document; and back to a file."""
+"""From a config.yaml, the copy in a run folder, or a mapping, to a document; and back to a file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from evomerge.config.document import Config, ModelSetting
+from evomerge.config.plain import plain_tree
 from evomerge.errors import RecipeError
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.recipe.reading import complaint, load_yaml
@@ -94,12 +95,24 @@ def read_config(path: Path) -> Located:
     Raises:
         RecipeError: there is no such file, or no config in it; the message begins with the path.
     """
-    tree = _tree(path, "config")
+    return _located(_tree(path, "config"), path, path.absolute().parent)
+
+
+def config_of(tree: Mapping[str, object]) -> Located:
+    """The config that a program gives. Relative paths count from the working directory.
+
+    Raises:
+        RecipeError: it is no config.
+    """
+    return _located(plain_tree(tree, "config"), Path("config"), Path.cwd())
+
+
+def _located(tree: object, path: Path, folder: Path) -> Located:
+    """The config in a tree that came from ``path``, whose paths count from ``folder``."""
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
         raise complaint(error, f"{path}: config") from error
-    folder = path.absolute().parent
     if config.folder is not None:
         folder = folder / Path(config.folder).expanduser()
     located = Located(config, folder, path)
