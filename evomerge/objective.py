@@ -28,6 +28,9 @@ from evomerge.workbench import Workbench
 if TYPE_CHECKING:
     from torch.nn import Module
 
+# Parameters of a model whose forward passes are shared among threads.
+SMALL = 10_000_000
+
 Clusters = Mapping[str, Mapping[int, str]]  # by task, by item: the group that it belongs to
 
 
@@ -61,7 +64,7 @@ class Objective:
         tables: list[ItemTable] = []
         began = perf_counter()
         failure = None
-        with _timed(model) as forward:
+        with _alone(model), _timed(model) as forward:
             for name, evaluator in self._evaluators.items():
                 try:
                     found = evaluator.evaluate(model)
@@ -152,6 +155,26 @@ def _is_finite(contribution: Contribution) -> bool:
 
 def _score(measure: Measure) -> Score:
     return Score(float(measure.value), measure.higher_is_better, measure.size)
+
+
+@contextmanager
+def _alone(model: LoadedModel) -> Iterator[None]:
+    """Scores a small model on one thread of the CPU.
+
+    A forward pass of microseconds is not worth sharing, and on a busy machine the threads wait for
+    each other: a hundred times as long was seen. It depends on the model alone, as the number of
+    threads decides the last bits of a score.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    small = sum(weight.numel() for weight in model.model.parameters()) < SMALL
+    if small:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
