@@ -105,7 +105,7 @@ class Engine(Protocol):
         """Adds to ``counts``: ``(models, UPPER_BINS)``."""
 
     def count_within(self, block: Block, models: Counts, bins: Counts, counts: Counts) -> None:
-        """Adds to ``counts``: ``(queries, LOWER_BINS)``."""
+        """Adds to ``counts``: ``(queries, LOWER_BINS)``; no query comes twice."""
 
     def nth_equal(self, block: Block, model: int, bits: int, nth: int) -> tuple[int, int]:
         """The nth equal element's index in the block, or -1, and how many are still to find."""

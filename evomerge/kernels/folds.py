@@ -166,27 +166,32 @@ def count_magnitudes(inputs: Inputs, counts: NDArray) -> None:
 
 
 @compiled()
-def count_lower(value: NDArray, wanted: int, count: NDArray, inside: NDArray) -> None:
-    """Counts what lies in the upper bin ``wanted`` by the lower half of the bits."""
+def count_lower(value: NDArray, query_of: NDArray, counts: NDArray, inside: NDArray) -> None:
+    """Counts what lies in an upper bin with a query, by the lower half of the bits."""
     found = 0
     for j in range(value.size):  # without a branch: few elements lie inside
         bits = magnitude(value[j])
-        inside[found] = bits & 0xFFFF
-        found += 1 if bits >> 16 == wanted else 0
+        inside[found] = bits
+        found += 1 if query_of[bits >> 16] != 0 else 0
     for j in range(found):
-        count[inside[j]] += 1
+        counts[query_of[inside[j] >> 16] - 1, inside[j] & 0xFFFF] += 1
 
 
 @compiled()
-def count_within(inputs: Inputs, models: NDArray, bins: NDArray, counts: NDArray) -> None:
-    """Adds to ``counts``, ``(queries, lower bins)``, what lies in each query's upper bin."""
+def count_within(inputs: Inputs, asked: NDArray, query_of: NDArray, counts: NDArray) -> None:
+    """Adds to ``counts``, ``(queries, lower bins)``, what lies in each query's upper bin.
+
+    ``asked`` is ``(models,)``: whether there is a query for it; ``query_of``, ``(models, upper
+    bins)``, has the number of the query, from 1, or 0 where there is none.
+    """
     values = np.empty((inputs.addresses.size, LANE), np.float32)
     inside = np.empty(LANE, np.int32)
     for start in range(0, inputs.size, LANE):
         width = min(LANE, inputs.size - start)
         load(inputs, start, width, values)
-        for query in range(bins.size):
-            count_lower(values[models[query], :width], bins[query], counts[query], inside)
+        for model in range(asked.size):
+            if asked[model]:
+                count_lower(values[model, :width], query_of[model], counts, inside)
 
 
 @compiled()

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from evomerge.dtypes import BFLOAT16
 from evomerge.kernels import folds, loops, ranking
 from evomerge.kernels.block import Block, Counts, NDArray
+from evomerge.kernels.primitives import UPPER_BINS
 from evomerge.kernels.sums import Election, Floats, Shares
 from evomerge.kernels.thinning import (
     EVERY_POSITION,
@@ -96,7 +97,11 @@ def count_magnitudes(block: Block, counts: Counts) -> None:
 
 def count_within(block: Block, models: Counts, bins: Counts, counts: Counts) -> None:
     """See ``Engine.count_within``."""
-    folds.count_within(_inputs(block), models, bins.astype(np.int32), counts)
+    asked = np.zeros(len(block.inputs), np.bool_)
+    query_of = np.zeros((len(block.inputs), UPPER_BINS), np.int16)
+    asked[models] = True
+    query_of[models, bins] = 1 + np.arange(len(bins))
+    folds.count_within(_inputs(block), asked, query_of, counts)
 
 
 def nth_equal(block: Block, model: int, bits: int, nth: int) -> tuple[int, int]:

@@ -94,10 +94,11 @@ def count_magnitudes(blocks: Iterable[Block]) -> Counts:
 
 def count_within(blocks: Iterable[Block], models: Counts, bins: Counts) -> Counts:
     """``(queries, LOWER_BINS)``: of model ``models[q]``, the elements in upper bin ``bins[q]``."""
-    counts = np.zeros((len(bins), LOWER_BINS), np.int64)
+    asked, query = np.unique(np.stack([models, bins]), axis=1, return_inverse=True)
+    counts = np.zeros((asked.shape[1], LOWER_BINS), np.int64)
     for block in blocks:
-        block.engine.count_within(block, models, bins, counts)
-    return counts
+        block.engine.count_within(block, asked[0], asked[1], counts)
+    return counts[query]
 
 
 def nth_equal(blocks: Iterable[Block], model: int, bits: int, nth: int) -> int:

@@ -63,6 +63,12 @@ def test_any_method_is_read(method):
     assert Recipe.parse(f"models: [{{model: a}}]\nmerge_method: {method}").merge_method == method
 
 
+def test_an_empty_key_is_as_none():
+    """As in mergekit's own ties.yml, which ends in a bare ``parameters:``."""
+    text = "models: [{model: a}]\nmerge_method: linear\n"
+    assert Recipe.parse(f"{text}parameters:\nbase_model:\n") == Recipe.parse(text)
+
+
 def test_ties_has_gradients_and_a_filter_per_model():
     recipe = example("ties")
     assert recipe.references() == tuple(
