@@ -18,7 +18,7 @@ import numpy as np
 
 from evomerge.optimizers.base import Setup, number_in, optimizer, whole_number_in
 from evomerge.optimizers.folding import Vector, folded
-from evomerge.optimizers.generational import Generational
+from evomerge.optimizers.generational import Generational, first_sigma
 from evomerge.optimizers.quiet import derived_seed
 from evomerge.space import ChoiceDimension, FloatDimension, IntDimension, Space
 from evomerge.trial import Point, Value
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from cmaes import CatCMAwM
 
 SMALLEST_POPULATION, LARGEST_POPULATION = 6, 10_000
-SMALLEST_SIGMA = 1e-6
 
 
 @optimizer("catcma", objectives=1, choices=True)
@@ -38,7 +37,7 @@ class CatCma(Generational["CatCMAwM.Solution"]):
         self,
         setup: Setup,
         *,
-        sigma: float = 0.2,
+        sigma: float | None = None,
         population: int | None = None,
         start_share: float = 0.5,
     ) -> None:
@@ -47,6 +46,7 @@ class CatCma(Generational["CatCMAwM.Solution"]):
         Args:
             setup: what it searches.
             sigma: the first standard deviation of numbers, as a share of each range; in (0, 1].
+                By default 0.1 around a known point, 0.2 around the middle.
             population: trials in a generation, at least the look-ahead; by default 4 + 3 ln n for
                 n dimensions, and 6 at least.
             start_share: the first probability of the options of the warm start it begins at, in
@@ -59,7 +59,7 @@ class CatCma(Generational["CatCMAwM.Solution"]):
             "population", population, SMALLEST_POPULATION, LARGEST_POPULATION
         )
         super().__init__(setup, max(population, setup.lookahead))
-        self.sigma = number_in("sigma", sigma, SMALLEST_SIGMA, 1.0)
+        self.sigma = first_sigma(sigma)
         self.start_share = number_in("start_share", start_share, 0.0, 0.99)
         self._parts = parts_of(setup.space)
         self._strategy: Any = None
@@ -79,7 +79,7 @@ class CatCma(Generational["CatCMAwM.Solution"]):
             c_space=[each.size for each in parts.choices] or None,
             population_size=self.population,
             mean=parts.encoded(point) if numbers else None,
-            sigma=self.sigma if numbers else None,
+            sigma=self.sigma(best) if numbers else None,
             cov=np.eye(len(parts.floats) + len(parts.ints)) if numbers else None,
             cat_param=self._probabilities(best) if parts.choices else None,
             seed=derived_seed(self.setup.seed),

@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from evomerge.optimizers.base import Setup, number_in, optimizer, starting_point, whole_number_in
+from evomerge.optimizers.base import Setup, optimizer, starting_point, whole_number_in
 from evomerge.optimizers.folding import Vector, folded
-from evomerge.optimizers.generational import Generational
+from evomerge.optimizers.generational import Generational, first_sigma
 from evomerge.optimizers.quiet import derived_seed
 from evomerge.trial import Point, Value
 
 SMALLEST_POPULATION, LARGEST_POPULATION = 4, 10_000
-SMALLEST_SIGMA = 1e-6
 
 # pycma's own randomness is replaced by ours, and everything that it would print, write, read or
 # seed is off. Mirrored sampling needs samples in pairs; ours are drawn one at a time.
@@ -47,7 +46,7 @@ class Cma(Generational[Vector]):
         self,
         setup: Setup,
         *,
-        sigma: float = 0.2,
+        sigma: float | None = None,
         population: int | None = None,
         x0: Mapping[str, Value] | None = None,
         diagonal_above: int = 20,
@@ -56,7 +55,8 @@ class Cma(Generational[Vector]):
 
         Args:
             setup: what it searches.
-            sigma: the first standard deviation, as a share of each range; in (0, 1].
+            sigma: the first standard deviation, as a share of each range; in (0, 1]. By default
+                0.1 around a known point, 0.2 around the middle.
             population: trials in a generation, at least the look-ahead; by default 4 + 3 ln n for
                 n dimensions [1].
             x0: where it starts, by dimension; those left out start in the middle.
@@ -71,7 +71,7 @@ class Cma(Generational[Vector]):
                 "population", population, SMALLEST_POPULATION, LARGEST_POPULATION
             )
         super().__init__(setup, max(population, setup.lookahead))
-        self.sigma = number_in("sigma", sigma, SMALLEST_SIGMA, 1.0)
+        self.sigma = first_sigma(sigma)
         self.x0 = starting_point(setup.space, x0)
         self.diagonal = dimensions > whole_number_in("diagonal_above", diagonal_above, 0, 10**9)
         self._strategy: Any = None
@@ -82,7 +82,8 @@ class Cma(Generational[Vector]):
             warnings.simplefilter("ignore")
             import cma
 
-        mean = self.sample(self.x0 or best or self.setup.space.middle())
+        known = self.x0 or best
+        mean = self.sample(known or self.setup.space.middle())
         generator = np.random.RandomState(derived_seed(self.setup.seed))
         options = {
             **OPTIONS,
@@ -90,7 +91,7 @@ class Cma(Generational[Vector]):
             "popsize": self.population,
             "CMA_diagonal": self.diagonal,
         }
-        self._strategy = cma.CMAEvolutionStrategy(mean, self.sigma, options)
+        self._strategy = cma.CMAEvolutionStrategy(mean, self.sigma(known), options)
 
     def draw(self) -> Vector:
         """A vector ``(dimensions,)``, anywhere on the line: see ``folded``."""

@@ -89,7 +89,7 @@ class GreedySoup:
                 return larger
             if larger in self._scored and self._not_worse(larger, best):
                 best = larger
-        if self._asked:  # of what is pending, one may join
+        if not set(self._asked.values()) <= self._scored.keys():  # of what is pending, one may join
             return best
         raise Exhausted(f"greedy_soup is done: the best soup is {' + '.join(sorted(best))}")
 

@@ -1,0 +1,44 @@
+"""Which optimizer is picked, and what is said about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from evomerge.optimizers.auto import advice, choose_optimizer
+from evomerge.optimizers.base import Setup, make_optimizer
+from evomerge.space import ChoiceDimension, Space
+from tests.optimizers.running import name_of, weights
+
+
+def mixed(count: int) -> Space:
+    return Space((*weights(count).dimensions, ChoiceDimension("m", ("a", "b"))))
+
+
+@pytest.mark.parametrize("count", [1, 8, 26])
+@pytest.mark.parametrize("objectives", [1, 2])
+@pytest.mark.parametrize("budget", [20, 200, 5000, None])
+@pytest.mark.parametrize("kind", [weights, mixed])
+def test_what_is_picked_can_search_the_space_and_the_reason_names_it(
+    kind, count, objectives, budget
+):
+    space = kind(count)
+    settings, reason = choose_optimizer(space, objectives, budget)
+    assert make_optimizer(settings, Setup(space, 0, objectives))
+    assert f"{len(space)} dimension" in reason
+    # What it picks for long searches stays fast.
+    assert list(advice(settings, budget)) == []
+
+
+def test_a_long_search_with_a_gaussian_process_is_warned_of():
+    settings = {"name": "optuna", "sampler": "gp"}
+    assert "500 trials, and this budget is 501" in next(advice(settings, 501))
+    assert list(advice(settings, 500)) == []
+    assert list(advice({"name": "cma"}, 5000)) == []
+
+
+def test_it_depends_on_size_budget_and_choices():
+    picked = [
+        name_of(choose_optimizer(*case)[0])
+        for case in [(weights(8), 1, 100), (weights(26), 1, 1000), (mixed(26), 1, 1000)]
+    ]
+    assert len(set(picked)) > 1
