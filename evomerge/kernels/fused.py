@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evomerge.dtypes import BFLOAT16
-from evomerge.kernels import folds, loops, ranking
+from evomerge.kernels import few_models, folds, loops, ranking
 from evomerge.kernels.block import Block, Counts, NDArray
 from evomerge.kernels.primitives import UPPER_BINS
 from evomerge.kernels.sums import Election, Floats, Shares
@@ -34,8 +34,10 @@ _NO_GAINS: NDArray = np.zeros((0, 0), np.uint8)
 
 def weighted_sum(block: Block, shares: Shares) -> NDArray:
     """See ``primitives.weighted_sum``."""
-    values = shares.values.astype(np.float32)
-    inputs, out = _inputs(block), _out(block)
+    out = _out(block)
+    if few_models.weighted_sum(block, shares, _flat(out)):
+        return out
+    values, inputs = shares.values.astype(np.float32), _inputs(block)
     if shares.per == "column":
         loops.weighted_columns(inputs, values, block.where.offset, _flat(out))
     elif shares.per == "row":
@@ -49,6 +51,8 @@ def weighted_sum(block: Block, shares: Shares) -> NDArray:
 def elected_sum(block: Block, election: Election) -> NDArray:
     """See ``primitives.elected_sum``."""
     out = _out(block)
+    if few_models.elected_sum(block, election, _flat(out)):
+        return out
     vote = loops.Vote(
         election.factors.astype(np.float32),
         election.weights.astype(np.float32),

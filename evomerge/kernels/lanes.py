@@ -43,6 +43,19 @@ def pointer(typing_context: Any, address: Any, like: Any) -> Any:
 
 
 @intrinsic
+def element(typing_context: Any, address: Any, index: Any, like: Any) -> Any:
+    """The element ``index`` of an array at ``address``, of the type of ``like``."""
+    dtype = like.dtype
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = context.get_value_type(types.CPointer(dtype))
+        start = builder.inttoptr(arguments[0], kind)
+        return builder.load(builder.gep(start, [arguments[1]]))
+
+    return dtype(types.uint64, types.int64, like), generate
+
+
+@intrinsic
 def widen(typing_context: Any, element: Any) -> Any:
     """One element as float32, exactly."""
 
