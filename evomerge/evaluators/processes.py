@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import Thread
 from time import monotonic, sleep
 from typing import IO
 
@@ -71,12 +72,15 @@ def run(program: Program, tick: Callable[[], None]) -> Ended:
     """
     with TemporaryFile() as output, TemporaryFile() as complaints:
         process = _start(program, output, complaints)
+        # In a thread: a long message waits for a program that is slow to read.
+        teller = Thread(target=_tell, args=(process, program.message or b""))
+        teller.start()
         try:
-            if program.message is not None:
-                _tell(process, program.message)
             _await(process, tick)
         finally:
             _end(process)
+            teller.join()
+            _close(process)
         return Ended(process.returncode, _read(output), _last_line(complaints))
 
 
@@ -104,6 +108,12 @@ def _tell(process: subprocess.Popen[bytes], message: bytes) -> None:
             process.stdin.flush()
 
 
+def _close(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+
+
 def _await(process: subprocess.Popen[bytes], tick: Callable[[], None]) -> None:
     while process.poll() is None:
         tick()
@@ -119,9 +129,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         sleep(GLANCE)
     _signal(process, signal.SIGKILL)
     process.wait()
-    if process.stdin is not None:
-        with suppress(BrokenPipeError):
-            process.stdin.close()
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

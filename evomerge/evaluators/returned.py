@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evomerge.errors import EvaluationError, unknown
+from evomerge.errors import EvaluationError, UnknownMetric, unknown
 from evomerge.evaluators.scores import UNFILTERED, Measure, Scores, main_measure
 
 
@@ -41,13 +41,14 @@ class Returned:
             metric: the name that counts; by default the first.
 
         Raises:
+            UnknownMetric: it has no such name, or none.
             EvaluationError: it is not of numbers, or not of the numbers that were wanted.
         """
         by_name = found if isinstance(found, Mapping) else {unnamed: found}
         measures = [self._measure(str(name), value) for name, value in by_name.items()]
         names = [one.metric for one in measures]
         if not measures or metric not in {None, *names}:
-            raise EvaluationError(f"{self.where}: {unknown('metric', str(metric), names)}")
+            raise UnknownMetric(f"{self.where}: {unknown('metric', str(metric), names)}")
         main = measures[names.index(metric) if metric else 0]
         return Scores(tuple(measures), main_measure([main], needed=True))
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from evomerge.errors import CheckpointError, EvaluationError
-from evomerge.evaluators.loading import load_model
+from evomerge.evaluators.loading import load_model, outline_model
 
 
 @pytest.fixture
@@ -29,6 +29,23 @@ def test_a_loaded_model_is_ready_to_be_scored(folder):
 
 def test_the_weights_are_of_the_dtype_asked_for(folder):
     assert load_model(folder, dtype="bfloat16", device="cpu").dtype == "bfloat16"
+
+
+def test_a_loaded_model_knows_its_folder_and_may_have_another_name(folder):
+    loaded = load_model(folder, device="cpu", label="mine")
+    assert (loaded.label, loaded.written()) == ("mine", folder)
+    assert not loaded.has_own_code
+
+
+def test_an_outline_has_the_shape_of_the_model_and_none_of_its_weights(folder):
+    outline, loaded = outline_model(folder), load_model(folder, device="cpu")
+    shapes = {name: tensor.shape for name, tensor in loaded.model.named_parameters()}
+    assert {name: tensor.shape for name, tensor in outline.model.named_parameters()} == shapes
+    assert (outline.label, outline.device, outline.dtype) == (str(folder), "meta", "float32")
+    assert outline.written() == folder
+    (folder / "config.json").unlink()
+    with pytest.raises(CheckpointError, match="transformers cannot load this folder"):
+        outline_model(folder)
 
 
 @pytest.mark.gpu

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from lm_eval.api.group import Group
 from lm_eval.api.task import Task
 
-from evomerge.errors import EvaluationError, unknown
+from evomerge.errors import UnknownMetric, unknown
 from evomerge.evaluators.harness.options import Options
 from evomerge.evaluators.harness.tasks import Tasks, is_plain
 from evomerge.evaluators.scores import UNFILTERED
@@ -26,18 +26,18 @@ def choose(name: str, pairs: Sequence[Pair], options: Options) -> Pair:
     """The metric and filter of one task or group that count.
 
     Raises:
-        EvaluationError: it has none of those names.
+        UnknownMetric: it has none of those names.
     """
     metric, filter_name = options.metric, options.filter
     of_metric = [pair for pair in pairs if metric in {None, pair[0]}]
     if not of_metric:
         metrics = {one for one, _ in pairs}
-        raise EvaluationError(f"task '{name}': {unknown('metric', str(metric), metrics)}")
+        raise UnknownMetric(f"task '{name}': {unknown('metric', str(metric), metrics)}")
     for pair in of_metric:
         if filter_name in {None, pair[1]}:
             return pair
     filters = {one for _, one in of_metric}
-    raise EvaluationError(f"task '{name}': {unknown('filter', str(filter_name), filters)}")
+    raise UnknownMetric(f"task '{name}': {unknown('filter', str(filter_name), filters)}")
 
 
 def check_names(tasks: Tasks, options: Options) -> None:
@@ -46,7 +46,7 @@ def check_names(tasks: Tasks, options: Options) -> None:
     Tasks whose results are made by code of their own can have metrics that they do not list.
 
     Raises:
-        EvaluationError: they do not exist.
+        UnknownMetric: they do not exist.
     """
     for name in tasks.asked:
         group = tasks.groups.get(name)
