@@ -1,4 +1,4 @@
-"""Promises of the two functions that Python programs call."""
+"""Promises of the functions that Python programs call."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from evomerge.errors import EvomergeError, OutputError, RecipeError
 from evomerge.merging.stream import Options
 from evomerge.recipe import Recipe
 from tests.merging.tiny import UP, collected, llama, model, of_layer, plan_of, recipe
+from tests.search.tiny_runs import config, family
 
 
 @pytest.fixture
@@ -104,3 +105,73 @@ def test_importing_loads_nothing_heavy():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert {"numpy", "torch", "pydantic", "numba"}.isdisjoint(done.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def models(module_folder):
+    return family(module_folder / "models")
+
+
+def searched(folder, models) -> dict[str, object]:
+    """The config of a search of three trials, as a mapping; its files stand in ``folder``."""
+    path = config(folder, models, simplify=False, budget={"trials": 3}, baselines="none")
+    return json.loads(path.read_text()) | {"folder": str(folder)}
+
+
+def test_a_search_is_a_study(tmp_path, models):
+    study = evomerge.search(searched(tmp_path, models))
+    assert isinstance(study, evomerge.Study)
+    assert study.run == tmp_path / "run"
+    assert len(study.stage("search")) == 3
+    assert evomerge.Study.open(tmp_path / "run").trials == study.trials
+    best = Recipe.read(study.run / "best.yaml")
+    assert best.digest() in {Recipe.from_tree(trial.recipe).digest() for trial in study.trials}
+
+
+def test_a_mapping_and_a_file_search_alike(tmp_path, models):
+    tree = searched(tmp_path, models)
+    file = tmp_path / "other.yaml"
+    file.write_text(json.dumps(tree))
+    first = evomerge.search(tree, run=tmp_path / "first", trials=2)
+    second = evomerge.search(str(file), run=str(tmp_path / "second"), trials=2)
+    assert first.header.digest == second.header.digest
+    assert [trial.point for trial in first.trials] == [trial.point for trial in second.trials]
+    assert [trial.scores for trial in first.trials] == [trial.scores for trial in second.trials]
+
+
+def test_a_search_goes_on_where_it_was(tmp_path, models):
+    tree = searched(tmp_path, models)
+    whole = evomerge.search(tree, run=tmp_path / "whole")
+    evomerge.search(tree, run=tmp_path / "parts", trials=1)
+    with pytest.raises(EvomergeError, match="holds a run already"):
+        evomerge.search(tree, run=tmp_path / "parts")
+    parts = evomerge.resume(tmp_path / "parts", trials=3)
+    assert [trial.scores for trial in parts.trials] == [trial.scores for trial in whole.trials]
+
+
+class Watching:
+    def __init__(self) -> None:
+        self.trials, self.notes = [], []
+
+    def began(self, stage, number):
+        assert (stage, number) == ("search", len(self.trials))
+
+    def ended(self, trial):
+        self.trials.append(trial)
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def test_a_watcher_is_told_of_every_trial(tmp_path, models):
+    watcher = Watching()
+    study = evomerge.search(searched(tmp_path, models), watcher=watcher)
+    assert watcher.trials == list(study.trials)
+    assert "search ended: the budget of 3 trials is spent" in watcher.notes
+
+
+def test_a_mapping_that_is_no_config_is_refused_before_anything_is_made(tmp_path, models):
+    tree = searched(tmp_path, models) | {"objectives": "prose"}
+    with pytest.raises(RecipeError, match="config: objectives: unknown score 'prose'"):
+        evomerge.search(tree)
+    assert not (tmp_path / "run").exists()

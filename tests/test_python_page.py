@@ -43,9 +43,9 @@ def test_its_programs_run(there: Path, capsys: pytest.CaptureFixture[str]):
     # What it says of the trials, of the finalists, to the watcher, and of the items.
     assert f"\n{best.number} {best.stage} " in printed
     assert " against " in printed
-    assert "search ended: the budget of 25 trials is spent" in printed
+    assert "search ended: the budget of 15 trials is spent" in printed
     assert "prose search bits_per_byte {0: " in printed
-    assert len(study.stage("search")) == 25
+    assert len(study.stage("search")) == 15
     # What it leaves: the model of the best trial of the first budget, as transformers opens it.
     written = load_file(there / "merged" / "model.safetensors")
     first = names["best"].recipe  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from evomerge.config.document import schema as config_schema
+from evomerge.config.schema import schema as config_schema
 
 
 def schema() -> None:

@@ -68,7 +68,7 @@ class Config(Entry):
         optimizer: ``auto``, a name, or a mapping of a name and that optimizer's keys.
         evaluators: by name, each a mapping of an evaluator's name and keys.
         objectives: what is to be made better: a score; several, which stay apart (the result is a
-            Pareto front); or weights by score (their sum).
+            Pareto front); weights by score (their sum); or ``{mean: [scores]}``.
         constraints: limits of scores: ``{prose: {max: 3.2}}``.
         holdout: evaluators of the same names, on items that the search never sees.
         budget: when the search ends.
@@ -95,7 +95,7 @@ class Config(Entry):
     recipe: dict[str, Any] | str
     optimizer: dict[str, Any] | str = "auto"
     evaluators: Annotated[Mapping[Name, dict[str, Any]], Field(min_length=1)]
-    objectives: str | list[str] | dict[str, float]
+    objectives: str | list[str] | dict[str, float | list[str]]
     constraints: dict[str, dict[str, float]] | None = None
     holdout: Mapping[Name, dict[str, Any]] | None = None
     budget: BudgetSetting
@@ -112,8 +112,3 @@ class Config(Entry):
     allow_benchmarks: bool = False
     trust_remote_code: bool = False
     folder: str | None = None
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema of a config.yaml, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}

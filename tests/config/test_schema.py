@@ -1,0 +1,104 @@
+"""The schema of a config takes what a config may say, and explains each key."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from evomerge.cli.main import main
+from evomerge.config.document import BudgetSetting, Config, ModelSetting, SimplifySetting
+from evomerge.config.schema import attributes, schema
+from evomerge.optimizers.base import Setup
+from tests.config.json_schema import complaints
+
+SPACES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
+SCHEMA = schema()
+SMALLEST = {
+    "models": {"base": "models/base"},
+    "recipe": "recipe.yaml",
+    "evaluators": {"prose": {"name": "perplexity"}},
+    "objectives": "prose",
+    "budget": {"trials": 1},
+}
+
+
+def found(**changes: object) -> list[str]:
+    """What is wrong with the smallest config after these changes."""
+    return list(complaints({**SMALLEST, **changes}, SCHEMA, SCHEMA))
+
+
+@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
+def test_every_search_space_is_valid(path):
+    assert list(complaints(yaml.safe_load(path.read_text("utf-8")), SCHEMA, SCHEMA)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"optimiser": "cma"}, "config.optimiser: enum"),
+        ({"budget": {"trails": 3}}, "config.budget.trails: enum"),
+        ({"budget": {"trials": 0}}, "config.budget.trials: anyOf"),
+        ({"seed": "seven"}, "config.seed: type"),
+        ({"seed": -1}, "config.seed: minimum"),
+        ({"baselines": "some"}, "config.baselines: enum"),
+        ({"models": {}}, "config.models: minProperties"),
+        ({"models": {"base": {"revision": "main"}}}, "config.models.base: anyOf"),
+        ({"objectives": {"prose": "much"}}, "config.objectives: anyOf"),
+        ({"simplify": {"steps": 0}}, "config.simplify: anyOf"),
+        ({"warm_start": ["a.yaml", 3]}, "config.warm_start.1: anyOf"),
+    ],
+)
+def test_what_is_wrong_is_found(changes, expected):
+    assert found() == []
+    assert found(**changes) == [expected]
+
+
+def test_what_must_be_there_is_what_a_config_needs():
+    needed = {name for name, field in Config.model_fields.items() if field.is_required()}
+    assert set(SCHEMA["required"]) == needed == set(SMALLEST)
+
+
+@pytest.mark.parametrize("part", [Config, BudgetSetting, ModelSetting, SimplifySetting])
+def test_every_key_is_explained_in_one_line(part):
+    tree = SCHEMA if part is Config else SCHEMA["$defs"][part.__name__]
+    assert set(tree["properties"]) == set(attributes(part)) == set(part.model_fields)
+    for text in [tree["description"], *(key["description"] for key in tree["properties"].values())]:
+        assert text.endswith((".", "…"))
+        assert not {"\n", "``", "Attributes"} & {text, *text.split()}
+
+
+def test_an_explanation_of_several_lines_is_one():
+    assert attributes(Config)["models"] == (
+        "short names, used in the recipe: a folder or a Hugging Face id, with ``@revision`` and "
+        "``+adapter``, or a mapping of these parts."
+    )
+
+
+def test_only_attributes_are_read():
+    class Described:
+        """A class.
+
+        Attributes:
+            one: first,
+                on two lines.
+            two: second: with a colon.
+
+        Raises:
+            three: never.
+        """
+
+    assert attributes(Described) == {"one": "first, on two lines.", "two": "second: with a colon."}
+    assert attributes(Setup)["seed"] == "of everything that it draws."
+    assert attributes(type("Undescribed", (), {})) == {}
+
+
+def test_the_verb_prints_it(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["evomerge", "schema"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    assert json.loads(capsys.readouterr().out) == SCHEMA
