@@ -10,7 +10,9 @@ INSTALLED := .venv/.installed
 WITH_MERGEKIT := .venv/.installed-parity
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
 
-RECIPE := search_spaces/ties_two_experts.yaml
+RUN := demo/run
+# How far the demo's search has come when it is killed: the ledger's lines.
+KILLED_AT := 60
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint fix bench parity
@@ -19,18 +21,27 @@ RECIPE := search_spaces/ties_two_experts.yaml
 help:  ## say what can be made
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(INSTALLED)  ## train a small family of models, merge two experts, score parents and merge
-	@echo "1. Training a base and its experts on three small skills (once, about two minutes)"
-	@$(BIN)/evomerge zoo demo/zoo
-	@echo "2. Merging two experts by $(RECIPE)"
-	@$(BIN)/evomerge merge $(RECIPE) demo/merged --force
-	@echo "3. Scoring parents and merge on items that none of them has seen"
-	@$(BIN)/evomerge evaluate demo/zoo/base demo/zoo/reverse demo/zoo/upper demo/merged \
-		--tasks reverse_holdout,upper_holdout,sums_holdout --include-path evaluators/tasks
+demo: $(INSTALLED)  ## train a small family of models, search for the best merge, and say what was found
+	@echo "1. Training a base and three experts, each with a skill of its own (once, a minute or two)"
+	@$(BIN)/evomerge zoo demo/zoo > /dev/null
+	@rm -rf $(RUN) demo/best
+	@echo "2. Searching the mix that keeps every skill: search_spaces/quickstart.yaml"
+	@$(BIN)/evomerge search search_spaces/quickstart.yaml --run $(RUN) & search=$$!; \
+	while kill -0 $$search 2> /dev/null; do \
+		if [ "$$(cat $(RUN)/study.jsonl 2> /dev/null | wc -l)" -ge $(KILLED_AT) ]; then kill -9 $$search; break; fi; \
+		sleep 0.2; \
+	done; wait $$search 2> /dev/null; true
+	@echo "3. That search was killed, as by a power cut. Going on with it: evomerge resume $(RUN)"
+	@$(BIN)/evomerge resume $(RUN) > demo/found.txt
+	@echo "4. Building the winner: evomerge export $(RUN) demo/best.yaml --model demo/best"
+	@$(BIN)/evomerge export $(RUN) demo/best.yaml --model demo/best --force > /dev/null
 	@echo
-	@echo "Read each row from left to right: base, the two experts, and what the one merged model keeps of"
-	@echo "both. It stands in demo/merged, and transformers loads it. Change the weights in"
-	@echo "$(RECIPE) and run 'make demo' again to see another."
+	@cat demo/found.txt
+	@echo
+	@echo "The winner stands in demo/best, and transformers loads it. To look further:"
+	@echo "  .venv/bin/evomerge report $(RUN)          what was tried, and what it cost"
+	@echo "  .venv/bin/evomerge report $(RUN) --form html > demo/report.html"
+	@echo "  search_spaces/                          other questions to ask"
 
 test: $(INSTALLED)  ## the fast tests
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not parity"

@@ -14,6 +14,7 @@ from evomerge.errors import RecipeError, unknown
 from evomerge.trial import Score, Trial
 
 BOUND_KEYS = ("min", "max")
+MEAN = "mean"
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ def read_goals(objectives: object, constraints: object = None) -> Goals:
     """The goals that a config writes down.
 
     Args:
-        objectives: a name, a list of names (several stay apart), or weights by name.
+        objectives: a name, a list of names (several stay apart), weights by name (their sum), or
+            ``{mean: [names]}``.
         constraints: ``{name: {min: …, max: …}}``, or None.
 
     Raises:
@@ -127,6 +129,9 @@ def read_goals(objectives: object, constraints: object = None) -> Goals:
     """
     if isinstance(objectives, str):
         objectives = [objectives]
+    if isinstance(objectives, Mapping) and isinstance(objectives.get(MEAN), list):
+        names = [str(name) for name in objectives[MEAN]]
+        objectives = {name: 1 / len(names) for name in names}
     if isinstance(objectives, Mapping):
         weights = {str(name): _number(f"objectives.{name}", w) for name, w in objectives.items()}
         pareto = False

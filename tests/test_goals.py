@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from evomerge.errors import RecipeError
 from evomerge.goals import FAILED, Bound, Goals, Outcome, read_goals
-from evomerge.optimizers.base import ranks
+from evomerge.optimizers.ranking import ranks
 from evomerge.trial import Failure, Score, Trial
 
 NUMBERS = st.floats(-100, 100)
@@ -38,6 +38,12 @@ def test_several_objectives_stay_apart_and_weights_are_summed():
     apart, summed = read_goals(["sums", "prose"]), read_goals({"sums": 1, "prose": 0.25})
     assert (apart.count, apart.losses(scores)) == (2, (-0.5, 2.0))
     assert (summed.count, summed.losses(scores)) == (1, (0.0,))
+
+
+def test_a_mean_is_a_sum_of_equal_weights():
+    goals = read_goals({"mean": ["sums", "words"]})
+    assert goals == read_goals({"sums": 0.5, "words": 0.5})
+    assert read_goals({"mean": 2.0}).weights == {"mean": 2.0}  # a score of that name
 
 
 def test_a_list_of_one_is_one_objective():

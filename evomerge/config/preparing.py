@@ -11,18 +11,24 @@ from evomerge.checkpoint.adapter import Adapted
 from evomerge.checkpoint.reader import Checkpoint
 from evomerge.checkpoint.source import Source, open_source
 from evomerge.config.baselines import Kin, baselines, corners, expressed, kin_of
+from evomerge.config.checks import (
+    check_apart,
+    check_budget,
+    check_merge,
+    check_names,
+    check_place,
+)
 from evomerge.config.reading import Located
 from evomerge.config.warm_starts import warm_starts
-from evomerge.errors import EvomergeError, RecipeError, unknown
+from evomerge.errors import EvomergeError, RecipeError, placed
 from evomerge.evaluators.base import Evaluator, make_evaluator
 from evomerge.families import Family, family_of
 from evomerge.goals import Goals, read_goals
-from evomerge.merging.models import tell_apart, with_sources
-from evomerge.merging.plan import plan_merge
+from evomerge.merging.models import tell_apart
 from evomerge.methods.base import merge_methods
 from evomerge.optimizers.auto import advice, choose_optimizer
 from evomerge.optimizers.base import Optimizer, Setup, make_optimizer
-from evomerge.recipe import ModelReference, Recipe
+from evomerge.recipe import ModelReference
 from evomerge.searching import Budget, Start
 from evomerge.template import Template
 from evomerge.workbench import Settings
@@ -108,10 +114,21 @@ class Prepared:
         if automatic:
             filled = self.template.fill(self.template.space.middle())
             found += [expressed(self.template, each) for each in baselines(self.kin, filled)]
-        found += warm_starts(self.located, self.template, self.covers)
+        found += self._warm_starts()
         if automatic:
             found += corners(self.template, found)
         return tuple(found)
+
+    def _warm_starts(self) -> Iterator[Start]:
+        """Those that the config asks for, if they can be merged."""
+        sources = {self.kin.references[alias]: source for alias, source in self.sources.items()}
+        for start in warm_starts(self.located, self.template, lambda: self.covers):
+            if start.point is None:
+                try:
+                    check_merge(start.recipe, sources)
+                except EvomergeError as error:
+                    raise placed(error, f"warm_start: {start.label}") from error
+            yield start
 
     def new_optimizer(self) -> Optimizer:
         """The optimizer as it is before it has been told anything."""
@@ -159,13 +176,17 @@ class Prepared:
 def prepare(located: Located) -> Prepared:
     """Opens, reads and checks everything that a config names. Reads headers, no weights.
 
+    (Only an earlier run among the warm starts has the models' contents hashed, after all else.)
+
     Raises:
         EvomergeError: something is missing, or does not fit; the message begins with the path.
     """
     try:
-        return _prepare(located)
+        prepared = _prepare(located)
+        _ = prepared.starts  # last: an earlier run to start from has these models' contents hashed
+        return prepared
     except EvomergeError as error:
-        raise type(error)(f"{located.path}: {error}") from error
+        raise placed(error, str(located.path)) from error
 
 
 def template_of(located: Located) -> Template:
@@ -178,19 +199,21 @@ def template_of(located: Located) -> Template:
     try:
         return _template(located, _opened(located))
     except EvomergeError as error:
-        raise type(error)(f"{located.path}: {error}") from error
+        raise placed(error, str(located.path)) from error
 
 
 def _prepare(located: Located) -> Prepared:
     config = located.config
+    check_budget(config.budget)
+    check_apart(config)
     goals = read_goals(config.objectives, config.constraints)
     evaluators = _evaluators(located, config.evaluators, "evaluators")
     holdout = _evaluators(located, config.holdout or {}, "holdout")
-    _check_names(goals, evaluators, holdout)
+    check_names(goals, evaluators, holdout)
     sources = _opened(located)
     template = _template(located, sources)
     optimizer, reason = _optimizer(config.optimizer, template, goals, config.budget.trials)
-    return Prepared(
+    prepared = Prepared(
         located,
         {alias: sources[reference] for alias, reference in template.models.items()},
         template,
@@ -201,6 +224,8 @@ def _prepare(located: Located) -> Prepared:
         optimizer,
         reason,
     )
+    check_place(prepared.bench)
+    return prepared
 
 
 def _opened(located: Located) -> dict[ModelReference, Checkpoint | Adapted]:
@@ -221,7 +246,7 @@ def _template(located: Located, sources: Mapping[ModelReference, Source]) -> Tem
         family=family,
     )
     template.check_filters(next(iter(sources.values())).names(), family)
-    template.check(lambda recipe: _check_merge(recipe, sources))
+    template.check(lambda recipe: check_merge(recipe, sources))
     return template
 
 
@@ -235,28 +260,8 @@ def _evaluators(
         try:
             made[name].check()
         except EvomergeError as error:
-            raise type(error)(f"{place}: {error}") from error
+            raise placed(error, place) from error
     return made
-
-
-def _check_names(
-    goals: Goals, evaluators: Mapping[str, Evaluator], holdout: Mapping[str, Evaluator]
-) -> None:
-    """Every score needs an evaluator of that name; which metrics it has is known once it scores."""
-    constrained = [bound.name for bound in goals.bounds]
-    for where, names in (("objectives", list(goals.weights)), ("constraints", constrained)):
-        for name in names:
-            if name.partition(".")[0] not in evaluators:
-                raise RecipeError(f"{where}: {unknown('score', name, evaluators)}")
-    for name in holdout:
-        if name not in evaluators:
-            raise RecipeError(f"holdout: {unknown('evaluator', name, evaluators)}")
-    lacking = [name for name in goals.weights if name.partition(".")[0] not in holdout]
-    if holdout and lacking:
-        raise RecipeError(
-            f"holdout: nothing scores '{lacking[0]}', an objective; give it an evaluator of that "
-            "name, on items of its own"
-        )
 
 
 def _with_dtype(recipe: object, dtype: str | None) -> dict[str, Any]:
@@ -271,15 +276,6 @@ def _with_dtype(recipe: object, dtype: str | None) -> dict[str, Any]:
 def _family(sources: Mapping[ModelReference, Source]) -> Family:
     first = next(iter(sources.values()))
     return family_of(first.config, first.names(), first.label)
-
-
-def _check_merge(recipe: Recipe, sources: Mapping[ModelReference, Source]) -> None:
-    """Whether the merge core would take a recipe that the template fills."""
-    chosen = {
-        reference: sources[reference] if reference in sources else open_source(reference)
-        for reference in recipe.references()
-    }
-    plan_merge(recipe, with_sources(recipe, chosen))
 
 
 def _optimizer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ class Located:
 
     def under(self, path: str | Path) -> Path:
         """A path of the config as an absolute one, or as seen from the working directory."""
-        return self.folder / Path(path).expanduser()
+        return Path(os.path.normpath(self.folder / Path(path).expanduser()))
 
     def reference(self, alias: str) -> ModelReference:
         """The model that ``alias`` names."""

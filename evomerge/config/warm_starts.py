@@ -6,7 +6,7 @@ and never bent to fit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 
 from evomerge.config.baselines import expressed
@@ -25,29 +25,35 @@ DECISIVE = ("models", "evaluators")
 
 
 def warm_starts(
-    located: Located, template: Template, covers: Mapping[str, object]
+    located: Located, template: Template, covers: Callable[[], Mapping[str, object]]
 ) -> Iterator[Start]:
     """What the config asks to start from.
 
     Args:
         located: the config.
         template: what points fill.
-        covers: what decides the trials of this run; an earlier run that shares models and
-            evaluators is believed, and not scored again.
+        covers: gives what decides the trials of this run; an earlier run that shares models and
+            evaluators is believed, and not scored again. Asked for only if there is one, when all
+            else is known to be right.
 
     Raises:
         RecipeError: an entry is none of the three, or does not fit the space.
+        StudyError: an earlier run cannot be read.
     """
     numbers = count(1)
+    found: list[Start | tuple[str, Study]] = []
     for entry in located.config.warm_start:
         if isinstance(entry, Mapping):
-            yield _at(template, entry, f"point {next(numbers)}")
-            continue
-        path = located.under(entry)
-        if path.is_dir():
-            yield from _of_run(Study.open(path), entry, template, covers)
+            found.append(_at(template, entry, f"point {next(numbers)}"))
+        elif (path := located.under(entry)).is_dir():
+            found.append((entry, Study.open(path)))
         else:
-            yield expressed(template, Start(path.stem, located.recipe(entry)))
+            found.append(expressed(template, Start(path.stem, located.recipe(entry))))
+    for each in found:
+        if isinstance(each, Start):
+            yield each
+        else:
+            yield from _of_run(*each, template, covers())
 
 
 def _at(template: Template, entry: Mapping[str, object], label: str) -> Start:
@@ -69,7 +75,7 @@ def _at(template: Template, entry: Mapping[str, object], label: str) -> Start:
 
 
 def _of_run(
-    study: Study, name: str, template: Template, covers: Mapping[str, object]
+    name: str, study: Study, template: Template, covers: Mapping[str, object]
 ) -> Iterator[Start]:
     """The trials of an earlier run that this template can express."""
     believed = all(study.header.covers.get(key) == covers[key] for key in DECISIVE)

@@ -61,6 +61,8 @@ def describe_gain(goals: Goals) -> str:
     names = list(goals.weights)
     if goals.pareto:
         return f"the mean of {', '.join(names)}, each scaled by the span of the baselines"
+    if len(names) > 1 and all(w == 1 / len(names) for w in goals.weights.values()):
+        return f"the mean of {', '.join(names)}"
     return " + ".join(name if w == 1 else f"{w:g} {name}" for name, w in goals.weights.items())
 
 

@@ -30,17 +30,23 @@ class Evidence:
         gain: what the number is that gains are differences of.
         verdicts: one for each finalist that was scored on the holdout, by trial number.
         notes: what must be known of all of them; without a holdout, that there is none.
+        best: the number of the trial that the search itself calls the best, if there is one.
     """
 
     gain: str
     verdicts: tuple[Verdict, ...] = ()
     notes: tuple[str, ...] = ()
+    best: int | None = None
 
     @property
     def winner(self) -> Verdict | None:
-        """Of the finalists with a gain, the one with the largest; None if there is none."""
+        """Of the finalists with a gain the best of the search, else the one that gains most.
+
+        None if none has a gain.
+        """
         gains = [each for each in self.verdicts if each.word == GAIN]
-        return max(gains, key=lambda each: each.gain or 0.0, default=None)
+        chosen = [each for each in gains if each.number == self.best]
+        return max(chosen or gains, key=lambda each: each.gain or 0.0, default=None)
 
     def tree(self) -> dict[str, Any]:
         """All of it as dicts, lists, texts and numbers."""
@@ -77,6 +83,7 @@ def evidence_of(study: Ledger, draws: int = DRAWS) -> Evidence:
         gain,
         tuple(_with_constraints(each, lines[each.number], goals) for each in verdicts),
         tuple(note for note in notes if note),
+        _best(study),
     )
 
 
@@ -89,11 +96,15 @@ def judged(study: Ledger) -> list[int]:
     lines = holdout_lines(study)
     first = {trial.number for trial in baselines(study)}
     found = [number for number in sorted(lines) if number not in first]
+    best = _best(study)
+    return [best, *found] if best is not None and best in first & lines.keys() else found
+
+
+def _best(study: Ledger) -> int | None:
     try:
-        best = best_of(study).number
+        return best_of(study).number
     except SearchError:
-        return found
-    return [best, *found] if best in first & lines.keys() else found
+        return None
 
 
 def _missing(line: Trial, goals: Goals) -> list[str]:

@@ -66,9 +66,10 @@ def _verdicts(summary: Summary) -> Iterator[Block]:
     yield Heading("On the holdout")
     yield table(headings, rows, words=("finalist", "verdict", "over", "interval"))
     yield Paragraph(
-        f"The gain is in {evidence.gain}, over the best rival. Intervals are simultaneous over "
-        "the finalists. p is the largest over base and parents, after Holm's correction. 'could "
-        "show' is the smallest true gain that this holdout finds four times in five."
+        f"The gain is in {evidence.gain}, over the best rival. Each interval is at the level at "
+        "which its finalist was tested. p is the largest over base and parents, after Holm's "
+        "correction. 'could show' is the smallest true gain that this holdout finds four times in "
+        "five."
     )
     notes = [(each.number, note) for each in evidence.verdicts for note in each.notes]
     for which, note in notes:

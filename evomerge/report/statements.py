@@ -13,13 +13,15 @@ SCALED = "scaled"
 def headline(evidence: Evidence) -> str:
     """What a run found, in one or two sentences; without a holdout, that there is none.
 
-    Where several finalists were judged it speaks of the one with the largest gain.
+    Where several finalists were judged it speaks of the best of the search, if that has a gain or
+    none has; else of the one that gains most.
     """
     measured = [each for each in evidence.verdicts if each.gain is not None]
     if not measured:
         unmeasured = [sentence(each) for each in evidence.verdicts[:1]]
         return _capital("; ".join([*evidence.notes, *unmeasured]) or "nothing was judged.")
-    verdict = evidence.winner or max(measured, key=lambda each: each.gain or 0.0)
+    best = [each for each in measured if each.number == evidence.best]
+    verdict = evidence.winner or max(best or measured, key=lambda each: each.gain or 0.0)
     unit = f" Gains are in {evidence.gain}." if SCALED in evidence.gain else ""
     # A rival that was not compared, or a constraint that is missed on the holdout.
     limits = "".join(f" But {note}." for note in (*verdict.notes, *evidence.notes))

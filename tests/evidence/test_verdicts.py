@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -309,12 +310,13 @@ def test_a_line_scored_on_other_items_has_no_verdict(tmp_path):
     assert "different items" in verdict.notes[0]
 
 
-def test_the_winner_is_the_finalist_with_the_largest_gain(tmp_path):
+def test_the_winner_is_the_best_of_the_search_if_it_gains_else_the_one_that_gains_most(tmp_path):
     good, better = against(PARENT, gained=40, lost=5), against(PARENT, gained=50, lost=2)
     evidence = a_run(tmp_path, good, better, PARENT)
     assert [each.word for each in evidence.verdicts] == ["gain", "gain", "no significant gain"]
-    assert evidence.winner == evidence.verdicts[1]
-    assert evidence.winner.number == 3
+    assert evidence.best == evidence.verdicts[0].number
+    assert evidence.winner == evidence.verdicts[0]
+    assert replace(evidence, best=evidence.verdicts[2].number).winner == evidence.verdicts[1]
 
 
 def test_no_model_and_no_torch_is_needed_to_read_the_evidence(tmp_path):
