@@ -6,8 +6,7 @@ A search asks the same questions of hundreds of models of one size, so what coun
 model and all that follow. The case is the one on which mergekit-evolve was measured: a model of
 0.2 M parameters, 200 multiple-choice items of four answers, one core. Both sides are given the
 model in memory and give the same numbers, which is checked. "rest" is what is not the model's
-forward passes. Seconds are those of the one thread that works, so that other
-programs on the machine do not count.
+forward passes.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import process_time
+from time import perf_counter
 
 os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 
@@ -50,9 +49,7 @@ def main() -> None:
         model = write_case(folder)
         rows, ratio = measure(folder, model)
     parameters = sum(one.numel() for one in model.model.parameters())
-    print(
-        f"{parameters / 1e6:.2f} M parameters, {ITEMS} items, 4 answers each, seconds of 1 thread"
-    )
+    print(f"{parameters / 1e6:.2f} M parameters, {ITEMS} items, 4 answers each, 1 thread, seconds")
     print(f"{'':34}{'whole':>8}{'forward':>9}{'rest':>8}")
     for row, whole, forward in rows:
         print(f"{row:34}{whole:8.3f}{forward:9.3f}{whole - forward:8.3f}")
@@ -119,9 +116,9 @@ def watch(model: LoadedModel, forward: list[float]) -> None:
     passes = model.model.forward
 
     def timed(*args: object, **kwargs: object) -> object:
-        start = process_time()
+        start = perf_counter()
         logits = passes(*args, **kwargs)
-        forward[0] += process_time() - start
+        forward[0] += perf_counter() - start
         return logits
 
     model.model.forward = timed
@@ -132,9 +129,9 @@ def seconds(run: Callable[[], float], forward: list[float], times: int) -> tuple
     wholes, passes = [], []
     for _ in range(times):
         forward[0] = 0.0
-        start = process_time()
+        start = perf_counter()
         run()
-        wholes.append(process_time() - start)
+        wholes.append(perf_counter() - start)
         passes.append(forward[0])
     return median(wholes), median(passes)
 
