@@ -51,6 +51,8 @@ def model_card(recipe: Recipe, *, name: str, text: str) -> str:
     }
     header = yaml.dump(metadata, sort_keys=False, allow_unicode=True).strip()
     base = "" if recipe.base_model is None else f", with {_shown(recipe.base_model)} as the base"
+    names = [f"`{name}`" for name in recipe.method_names()]
+    methods = f"method{'s' * (len(names) > 1)} {', '.join(names)}"
     models = "\n".join(f"* {_shown(parent)}" for parent in parents)
     return f"""---
 {header}
@@ -58,7 +60,7 @@ def model_card(recipe: Recipe, *, name: str, text: str) -> str:
 
 # {name}
 
-A merge of language models, made with evomerge by the method `{recipe.merge_method}`{base}.
+A merge of language models, made with evomerge by the {methods}{base}.
 
 ## Models
 

@@ -68,7 +68,7 @@ def _merge(recipe: Recipe, out: Path, *, force: bool) -> None:
 
     plan = plan_merge(recipe)
     elements = sum(tensor.info.size for tensor in plan.tensors)
-    with progress_bar(f"merging {plan.method.name}", elements) as advance:
+    with progress_bar(f"merging {recipe.method_title()}", elements) as advance:
         write_merge(plan, out, force=force, progress=advance)
 
 
@@ -77,6 +77,6 @@ def _tell(leaving: list[Exported], out: Path, model: Path | None) -> None:
         sys.stderr.write(f"warning: {remark}\n")
     numbers = ", ".join(str(each.trial.number) for each in leaving)
     what = f"trial {numbers}" if len(leaving) == 1 else f"trials {numbers}"
-    sys.stdout.write(f"{out}: {what} of {leaving[0].recipe.merge_method}\n")
+    sys.stdout.write(f"{out}: {what} of {leaving[0].recipe.method_title()}\n")
     if model is not None:
         sys.stdout.write(f"{model}: the model\n")

@@ -42,11 +42,11 @@ def merge(  # noqa: PLR0913, PLR0917  the signature is the command line
         size = f"{len(plan.tensors)} tensors, {in_words(output_bytes(plan))}"
         if dry_run:
             check_merge(plan, out, shard_bytes=shard_bytes, force=force, options=options)
-            sys.stdout.write(f"{recipe} can be merged: {plan.method.name}, {size}\n")
+            sys.stdout.write(f"{recipe} can be merged: {asked.method_title()}, {size}\n")
             return
         elements = sum(tensor.info.size for tensor in plan.tensors)
-        with progress_bar(f"merging {plan.method.name}", elements) as advance:
+        with progress_bar(f"merging {asked.method_title()}", elements) as advance:
             write_merge(
                 plan, out, shard_bytes=shard_bytes, force=force, options=options, progress=advance
             )
-    sys.stdout.write(f"{out}: {plan.method.name}, {size}\n")
+    sys.stdout.write(f"{out}: {asked.method_title()}, {size}\n")

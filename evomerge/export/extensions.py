@@ -42,22 +42,23 @@ def extensions(recipe: Recipe) -> tuple[str, ...]:
     extension.
     """
     found = [f"seed: {recipe.seed}"] if recipe.seed else []
-    method = recipe.merge_method
-    if method not in MERGEKIT:
-        return (*found, f"merge_method: {method}")
-    values = [
+    methods = recipe.method_names()
+    if len(methods) > 1:
+        found.append(f"more than one merge_method ({recipe.method_title()})")
+    found += [f"merge_method: {method}" for method in methods if method not in MERGEKIT]
+    found += [
         f"{name}: {_written(value)}"
         for scope in recipe.scopes()
         for name, setting in scope.settings.items()
         for value in scalars(setting)
-        if _is_ours(method, name, value)
+        if any(_is_ours(method, name, value) for method in scope.methods)
     ]
-    return tuple(dict.fromkeys([*found, *values]))
+    return tuple(dict.fromkeys(found))
 
 
 def draws_masks(recipe: Recipe) -> bool:
-    """Whether the recipe's method drops elements at random."""
-    return recipe.merge_method.startswith(DRAWING)
+    """Whether a method of the recipe drops elements at random."""
+    return any(map(_draws, recipe.method_names()))
 
 
 def remarks(recipe: Recipe) -> Iterator[str]:
@@ -67,15 +68,22 @@ def remarks(recipe: Recipe) -> Iterator[str]:
             f"mergekit does not know {', '.join(ours)}: it ignores or refuses that. "
             "'evomerge merge' of this file makes the model that was scored."
         )
-    if draws_masks(recipe):
+    if drawing := [method for method in recipe.method_names() if _draws(method)]:
         yield (
-            f"mergekit draws the masks of {recipe.merge_method} anew in every run. "
+            f"mergekit draws the masks of {' and '.join(drawing)} anew in every run. "
             "'evomerge merge' of this file draws those that were scored, and gives the same "
             "weights bit for bit on the same kind of device."
         )
 
 
+def _draws(method: str) -> bool:
+    return method.startswith(DRAWING)
+
+
 def _is_ours(method: str, name: str, value: Scalar) -> bool:
+    """Whether mergekit takes the value of a parameter for something else."""
+    if method not in MERGEKIT:  # which is said of the method itself
+        return False
     if name in MERGEKIT[method]:
         return isinstance(value, str) and not _is_flag(value)
     param = merge_methods[method].params.get(name)

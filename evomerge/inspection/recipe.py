@@ -14,8 +14,9 @@ from evomerge.inspection.contents import KINDS, Contents, Kind, contents_of, gro
 from evomerge.inspection.model import ModelFacts, Unreadable, facts_of
 from evomerge.merging.folder import documents_of
 from evomerge.merging.models import tell_apart, with_sources
-from evomerge.merging.plan import Plan, method_of, plan_merge
-from evomerge.methods.base import Value
+from evomerge.merging.parameters import check_methods
+from evomerge.merging.plan import Plan, plan_merge
+from evomerge.methods.base import Value, merge_methods
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.recipe.reading import following
 
@@ -59,7 +60,7 @@ class OutputFacts:
     Attributes:
         contents: its tensors.
         slices: where its layers come from.
-        applied: the parameters of the method.
+        applied: the parameters of the methods.
     """
 
     contents: Contents
@@ -73,7 +74,7 @@ class RecipeFacts:
 
     Attributes:
         recipe: its path.
-        method: the merge method that it names.
+        method: the merge method that it names, or all of them.
         base: the base model that it names.
         models: all that it names, a base that is not listed last.
         output: what it will make; None if it cannot be merged.
@@ -112,7 +113,7 @@ def inspect_recipe(path: Path) -> RecipeFacts:
             output = _output_facts(_planned(recipe, sources, failures))
     except EvomergeError as error:
         reason = str(error)
-    return RecipeFacts(path, recipe.merge_method, base, tuple(models), output, reason)
+    return RecipeFacts(path, recipe.method_title(), base, tuple(models), output, reason)
 
 
 def _planned(
@@ -121,7 +122,7 @@ def _planned(
     failures: Sequence[EvomergeError],
 ) -> Plan:
     """The plan of a merge, or the error that a merge would end with."""
-    method_of(recipe)
+    check_methods(recipe)
     if failures:
         raise failures[0]
     tell_apart(sources)
@@ -149,7 +150,7 @@ def _slices(plan: Plan) -> Iterable[SliceFacts]:
 
 
 def _applied(plan: Plan) -> Iterable[Applied]:
-    """The parameters in the order of the method's declaration, model by model."""
+    """The parameters in the order of the methods' declarations, model by model."""
     names = [str(reference) for reference in plan.models.by_reference]
     found: dict[tuple[str, str | None], dict[Kind, list[Value]]] = {}
     for tensor in plan.tensors:
@@ -163,7 +164,9 @@ def _applied(plan: Plan) -> Iterable[Applied]:
                 key = (name, names[each.model])
                 found.setdefault(key, {}).setdefault(kind, []).append(value)
     given = plan.recipe.parameter_names()
-    order = {name: place for place, name in enumerate(plan.method.params)}
+    declared = (merge_methods[name].params for name in plan.recipe.method_names())
+    ordered = dict.fromkeys(name for params in declared for name in params)
+    order = {name: place for place, name in enumerate(ordered)}
     for (name, model), by_kind in sorted(found.items(), key=lambda item: order[item[0][0]]):
         kinds = {kind: _distinct(by_kind[kind]) for kind in KINDS if kind in by_kind}
         yield Applied(name, model, name in given, kinds)

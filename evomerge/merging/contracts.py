@@ -10,8 +10,40 @@ from evomerge.errors import MergeError, RecipeError
 from evomerge.merging.blocks import Input
 from evomerge.merging.layout import Place
 from evomerge.merging.models import Models
-from evomerge.methods.base import Declaration, Parameters
-from evomerge.recipe import OutputSlice
+from evomerge.methods.base import Declaration, Parameters, merge_methods
+from evomerge.recipe import OutputSlice, Recipe
+
+
+def check_contracts(recipe: Recipe, slices: Sequence[OutputSlice], places: Sequence[Place]) -> None:
+    """Every slice has the base, and as many models, as each of its methods needs.
+
+    Args:
+        recipe: the recipe.
+        slices: of its output.
+        places: of all the tensors of the output.
+
+    Raises:
+        RecipeError: one has not; where a slice has several methods, the message says which tensor
+            it is about, and what merges the others.
+    """
+    for number, part in enumerate(slices):
+        where = "recipe.models" if recipe.models else f"recipe.slices.{number}.sources"
+        if isinstance(part.methods, str):
+            check_contract(merge_methods[part.methods], part, where)
+            continue
+        made: dict[str, str] = {}
+        for place in places:
+            if place.slice is part:
+                made.setdefault(part.method_for(place.name), place.name)
+        for name, tensor in made.items():
+            try:
+                check_contract(merge_methods[name], part, where)
+            except RecipeError as error:
+                others = (f"{one} merges {other}" for one, other in made.items() if one != name)
+                raise RecipeError(
+                    f"{tensor}: to be merged by {name}; {error}"
+                    + "".join(f"\n       {each} in the same slice" for each in others)
+                ) from error
 
 
 def check_contract(method: Declaration, part: OutputSlice, where: str) -> None:

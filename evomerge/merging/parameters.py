@@ -5,34 +5,57 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import product
 
 from evomerge.errors import RecipeError, unknown
-from evomerge.methods.base import Declaration, Param, Parameters, Value
+from evomerge.methods.base import Declaration, Param, Parameters, Value, merge_methods
 from evomerge.recipe import Recipe, Settings
 from evomerge.recipe.lookup import Reader, as_flag, as_number, as_whole, as_word, look_up_as
 from evomerge.recipe.settings import Scalar, scalars
 
 
-def check_settings(recipe: Recipe, method: Declaration) -> None:
-    """Refuses parameters that the method does not have, and values of the wrong type.
+def check_methods(recipe: Recipe) -> None:
+    """Refuses methods that there are not, and what `check_settings` refuses.
+
+    Raises:
+        RecipeError: where it stands, and what could stand there.
+    """
+    for where, name in recipe.method_places():
+        merge_methods.find(name, where)
+    check_settings(recipe)
+
+
+def check_settings(recipe: Recipe) -> None:
+    """Refuses parameters that no method has where they stand, and values of the wrong type.
 
     Raises:
         RecipeError: where it stands, and what could stand there.
     """
     for scope in recipe.scopes():
+        methods = [merge_methods[name] for name in scope.methods]
         for name, setting in scope.settings.items():
             where = f"{scope.where}.{name}"
-            if name not in method.params:
-                what = f"parameter of {method.name}"
-                raise RecipeError(f"{where}: {unknown(what, name, method.params)}")
-            param = method.params[name]
-            if scope.level == "source" and not param.per_model:
+            params = _params(name, methods, where)
+            if scope.level == "source" and not any(param.per_model for param in params):
                 raise RecipeError(
-                    f"{where}: {name} is one value for all models of {method.name}; "
+                    f"{where}: {name} is one value for all models of {_names(methods)}; "
                     "move it to the parameters of the recipe or of the slice"
                 )
-            for value in scalars(setting):
+            for value, param in product(scalars(setting), params):
                 _read(param, value, where)
+
+
+def _params(name: str, methods: Sequence[Declaration], where: str) -> list[Param]:
+    """What each of the methods that have a parameter of this name declares it to be."""
+    found = [method.params[name] for method in methods if name in method.params]
+    if not found:
+        known = dict.fromkeys(each for method in methods for each in method.params)
+        raise RecipeError(f"{where}: {unknown(f'parameter of {_names(methods)}', name, known)}")
+    return found
+
+
+def _names(methods: Sequence[Declaration]) -> str:
+    return " or ".join(method.name for method in methods)
 
 
 def resolve(

@@ -10,14 +10,14 @@ from evomerge.dtypes import DType, is_float, parse_dtype, promote
 from evomerge.errors import MergeError, RecipeError
 from evomerge.merging.blocks import Input
 from evomerge.merging.contracts import (
-    check_contract,
+    check_contracts,
     check_missing,
     check_shapes,
     warn_of_densities,
 )
 from evomerge.merging.layout import Place, output_tensors
 from evomerge.merging.models import Models, open_models
-from evomerge.merging.parameters import check_settings, resolve
+from evomerge.merging.parameters import check_methods, resolve
 from evomerge.methods.base import Declaration, Parameters, merge_methods
 from evomerge.recipe import ModelReference, OutputSlice, Recipe
 
@@ -32,6 +32,7 @@ class TensorPlan:
         base: what task vectors are differences from; None if the method works on weights.
         work: the element type that inputs are cast to before the arithmetic.
         parameters: of the method, for this tensor; None when the first input is copied.
+        method: what merges the inputs, unless the first is copied.
     """
 
     info: TensorInfo
@@ -39,6 +40,7 @@ class TensorPlan:
     base: Input | None
     work: DType
     parameters: Parameters | None
+    method: Declaration
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,12 @@ class Plan:
 
     Attributes:
         recipe: what was asked for.
-        method: its merge method.
         models: the models it names.
         slices: which layers come from where.
         tensors: the output's tensors, in order.
     """
 
     recipe: Recipe
-    method: Declaration
     models: Models
     slices: tuple[OutputSlice, ...]
     tensors: tuple[TensorPlan, ...] = field(repr=False)
@@ -73,47 +73,35 @@ def plan_merge(recipe: Recipe, models: Models | None = None) -> Plan:
         models: the opened models of the recipe; None opens them.
 
     Raises:
-        RecipeError: the recipe asks for what does not exist, or for what its method cannot do.
+        RecipeError: the recipe asks for what does not exist, or for what a method cannot do.
         CheckpointError: a model cannot be read.
         MergeError: the models cannot be merged this way.
     """
-    method = method_of(recipe)
+    check_methods(recipe)
     models = models or open_models(recipe)
     slices = recipe.slices_for(models.layers())
-    for number, part in enumerate(slices):
-        where = "recipe.models" if recipe.models else f"recipe.slices.{number}.sources"
-        check_contract(method, part, where)
-    planner = _Planner(recipe, method, models)
-    planned = [planner.tensor(place) for place in output_tensors(models, slices)]
+    places = tuple(output_tensors(models, slices))
+    check_contracts(recipe, slices, places)
+    planner = _Planner(recipe, models)
+    planned = [planner.tensor(place) for place in places]
     tensors = tuple(tensor for tensor in planned if tensor is not None)
     warn_of_densities((tensor.info.name, tensor.parameters) for tensor in tensors)
-    return Plan(recipe, method, models, slices, tensors)
-
-
-def method_of(recipe: Recipe) -> Declaration:
-    """The method that a recipe asks for, and gives parameters that it has.
-
-    Raises:
-        RecipeError: there is no such method, or parameter, or the value of one is no such value.
-    """
-    method = merge_methods.find(recipe.merge_method, "recipe.merge_method")
-    check_settings(recipe, method)
-    return method
+    return Plan(recipe, models, slices, tensors)
 
 
 @dataclass(frozen=True)
 class _Planner:
     recipe: Recipe
-    method: Declaration
     models: Models
 
     def tensor(self, place: Place) -> TensorPlan | None:
         """The plan for one output tensor; None when it is left out, as too few models have it."""
+        method = merge_methods[place.slice.method_for(place.name)]
         present = [(ref, own, name) for ref, own, name in place.found if name is not None]
         check_missing(self.models, place)
         pairs = [(ref, self._input(ref, name)) for ref, _, name in present]
         if self.models.family.is_buffer(place.name):
-            return self._copied(place.name, pairs)
+            return self._copied(place.name, pairs, method)
         infos = [each.source.info(each.name) for _, each in pairs]
         check_shapes([each for _, each in pairs], place.name)
         work, written = self._types([info.dtype for info in infos])
@@ -121,20 +109,25 @@ class _Planner:
         if not is_float(infos[0].dtype):
             inputs = tuple(each for _, each in pairs)
             same = replace(info, dtype=infos[0].dtype)
-            return TensorPlan(same, inputs, None, infos[0].dtype, None)
-        inputs, base = self._roles(pairs, place.slice.base)
-        if len(present) < len(place.found) and not self._enough(inputs, base, place):
-            return self._survivor(info, inputs, base, work)
-        return TensorPlan(info, inputs, base, work, self._parameters(place, inputs))
+            return TensorPlan(same, inputs, None, infos[0].dtype, None, method)
+        inputs, base = _roles(method, pairs, place.slice.base)
+        if len(present) < len(place.found) and not self._enough(method, inputs, base, place):
+            return _survivor(info, inputs, base, work, method)
+        parameters = self._parameters(method, place, inputs)
+        return TensorPlan(info, inputs, base, work, parameters, method)
 
-    def _copied(self, name: str, pairs: Sequence[tuple[ModelReference, Input]]) -> TensorPlan:
+    def _copied(
+        self, name: str, pairs: Sequence[tuple[ModelReference, Input]], method: Declaration
+    ) -> TensorPlan:
         """Takes a tensor that is not trained from the donor or else the first model that has it."""
         of_donor = (each for ref, each in pairs if ref == self.models.donor_reference)
         origin = next(of_donor, pairs[0][1])
         info = replace(origin.source.info(origin.name), name=name)
-        return TensorPlan(info, (origin,), None, info.dtype, None)
+        return TensorPlan(info, (origin,), None, info.dtype, None, method)
 
-    def _parameters(self, place: Place, inputs: tuple[Input, ...]) -> Parameters:
+    def _parameters(
+        self, method: Declaration, place: Place, inputs: tuple[Input, ...]
+    ) -> Parameters:
         settings = {self.models.by_reference[ref].index: own for ref, own, _ in place.found}
         # To filters, an embedding that a tied model lends to the head is a head.
         is_head = place.name == self.models.family.head
@@ -143,9 +136,9 @@ class _Planner:
             for each in inputs
         ]
         shared = [place.slice.settings, self.recipe.parameters]
-        parameters = resolve(self.method, sources, shared, place.name, place.t)
+        parameters = resolve(method, sources, shared, place.name, place.t)
         try:
-            self.method.check(parameters)
+            method.check(parameters)
         except MergeError as error:
             labels = ", ".join(label for label, _, _ in sources)
             raise RecipeError(f"{place.name}: {error} (models: {labels})") from error
@@ -160,44 +153,54 @@ class _Planner:
         work = parse_dtype(self.recipe.dtype) if self.recipe.dtype else promote(found)
         return work, parse_dtype(self.recipe.out_dtype) if self.recipe.out_dtype else work
 
-    def _roles(
-        self, pairs: Sequence[tuple[ModelReference, Input]], base: ModelReference | None
-    ) -> tuple[tuple[Input, ...], Input | None]:
-        """What the method merges, and the base of task vectors."""
-        of_base = next((each for ref, each in pairs if ref == base), None)
-        others = tuple(each for ref, each in pairs if ref != base)
-        if self.method.base == "input" or of_base is None:
-            return tuple(each for _, each in pairs), None
-        if self.method.base == "first":
-            return (of_base, *others), None
-        return others, of_base
-
-    def _enough(self, inputs: tuple[Input, ...], base: Input | None, place: Place) -> bool:
+    def _enough(
+        self, method: Declaration, inputs: tuple[Input, ...], base: Input | None, place: Place
+    ) -> bool:
         """Whether the models that have an optional tensor are enough to merge it."""
         index = None
         if place.slice.base is not None:
             index = self.models.by_reference[place.slice.base].index
         has_base = base is not None or any(each.model == index for each in inputs)
-        return len(inputs) >= self.method.models[0] and (has_base or not self._needs_base)
+        return len(inputs) >= method.models[0] and (has_base or not _needs_base(method))
 
-    @property
-    def _needs_base(self) -> bool:
-        return self.method.base in {"first", "required"}
 
-    def _survivor(
-        self, info: TensorInfo, inputs: tuple[Input, ...], base: Input | None, work: DType
-    ) -> TensorPlan | None:
-        """What becomes of a tensor that too few models have to be merged: copied, or left out."""
-        present = [*inputs, *([base] if base else [])]
-        if self.method.partial == "base_alone" and inputs:
-            return None
-        # A base that no model has changed stays as it is.
-        unchanged = base is not None and self.method.base == "required"
-        if len(present) == 1 and (unchanged or self.method.partial != "merge"):
-            return TensorPlan(info, tuple(present), None, work, None)
-        who = ", ".join(each.source.label for each in present)
-        raise MergeError(
-            f"{info.name}: only {who} has this tensor; {self.method.name} needs it in "
-            + ("the base and " if self._needs_base else "")
-            + "more of the models"
-        )
+def _roles(
+    method: Declaration,
+    pairs: Sequence[tuple[ModelReference, Input]],
+    base: ModelReference | None,
+) -> tuple[tuple[Input, ...], Input | None]:
+    """What the method merges, and the base of task vectors."""
+    of_base = next((each for ref, each in pairs if ref == base), None)
+    others = tuple(each for ref, each in pairs if ref != base)
+    if method.base == "input" or of_base is None:
+        return tuple(each for _, each in pairs), None
+    if method.base == "first":
+        return (of_base, *others), None
+    return others, of_base
+
+
+def _needs_base(method: Declaration) -> bool:
+    return method.base in {"first", "required"}
+
+
+def _survivor(
+    info: TensorInfo,
+    inputs: tuple[Input, ...],
+    base: Input | None,
+    work: DType,
+    method: Declaration,
+) -> TensorPlan | None:
+    """What becomes of a tensor that too few models have to be merged: copied, or left out."""
+    present = [*inputs, *([base] if base else [])]
+    if method.partial == "base_alone" and inputs:
+        return None
+    # A base that no model has changed stays as it is.
+    unchanged = base is not None and method.base == "required"
+    if len(present) == 1 and (unchanged or method.partial != "merge"):
+        return TensorPlan(info, tuple(present), None, work, None, method)
+    who = ", ".join(each.source.label for each in present)
+    raise MergeError(
+        f"{info.name}: only {who} has this tensor; {method.name} needs it in "
+        + ("the base and " if _needs_base(method) else "")
+        + "more of the models"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from evomerge.kernels.engine import fused_engine, reference_engine
 from evomerge.merging.blocks import BLOCK, Reading, TensorBlocks
 from evomerge.merging.plan import Plan, TensorPlan
 from evomerge.merging.results import copied, rounded, target
-from evomerge.merging.surveys import Pool, Surveys
+from evomerge.merging.surveys import Pool, Surveys, is_pooled, pool_key
 from evomerge.noise import noise_key
 
 if TYPE_CHECKING:
@@ -83,13 +83,13 @@ class Merger:
 
     def prepare(self) -> None:
         """Surveys all tensors as one vector where a parameter asks for that."""
-        pooled: dict[tuple[int, ...], list[TensorPlan]] = {}
+        pooled: dict[Hashable, list[TensorPlan]] = {}
         for tensor in self._plan.tensors:
-            if tensor.parameters is not None and self._plan.method.pools(tensor.parameters):
-                pooled.setdefault(_pool_key(tensor), []).append(tensor)
+            if is_pooled(tensor):
+                pooled.setdefault(pool_key(tensor), []).append(tensor)
         for tensors in pooled.values():
             blocks = Pool([self._blocks(tensor) for tensor in tensors])
-            survey = self._surveys.of(self._plan.method, tensors, blocks)
+            survey = self._surveys.of(tensors, blocks)
             for tensor, part in zip(tensors, blocks.parts, strict=True):
                 self._pools[tensor.info.name] = (blocks, part.pool, survey)
 
@@ -108,7 +108,7 @@ class Merger:
         if not tensor.info.size:
             return
         blocks = self._blocks(tensor)
-        steps = self._plan.method.steps
+        steps = tensor.method.steps
         settled = steps.settle(self._survey(tensor, blocks), blocks, tensor.parameters)
         out: NDArray | None = None
         for block in blocks.last():
@@ -134,7 +134,7 @@ class Merger:
 
     def _survey(self, tensor: TensorPlan, blocks: TensorBlocks) -> object:
         if tensor.info.name not in self._pools:
-            return self._surveys.of(self._plan.method, [tensor], blocks)
+            return self._surveys.of([tensor], blocks)
         pool, start, survey = self._pools[tensor.info.name]
         blocks.join(pool, start)
         return survey
@@ -223,11 +223,6 @@ def stream(plan: Plan, options: Options | None = None) -> Iterator[tuple[str, Te
     finally:
         merger.stop()
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _pool_key(tensor: TensorPlan) -> tuple[int, ...]:
-    """Tensors of the same models are ranked together."""
-    return tuple(each.model for each in tensor.inputs)
 
 
 def _finish(futures: Sequence[Future[None]]) -> None:

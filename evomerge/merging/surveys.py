@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from evomerge.kernels.block import Block
 from evomerge.merging.blocks import TensorBlocks
-from evomerge.methods.base import Blocks, Declaration
+from evomerge.methods.base import Blocks
 from evomerge.methods.recent import Recent
 from evomerge.noise import Key
 
@@ -32,11 +32,12 @@ class Surveys:
         self._finite: set[Hashable] = set()
         self._lock = Lock()
 
-    def of(self, method: Declaration, tensors: Sequence[TensorPlan], blocks: Blocks) -> object:
-        """What ``method`` finds in ``blocks``, which are those of ``tensors``."""
+    def of(self, tensors: Sequence[TensorPlan], blocks: Blocks) -> object:
+        """What the one method of all ``tensors`` finds in ``blocks``, which are theirs."""
+        steps = tensors[0].method.steps
         # Methods of one family share a survey.
-        key = (type(method.steps).survey, *(inputs_key(tensor) for tensor in tensors))
-        return self._kept.get(key, lambda: method.steps.survey(blocks))
+        key = (type(steps).survey, *(inputs_key(tensor) for tensor in tensors))
+        return self._kept.get(key, lambda: steps.survey(blocks))
 
     def are_finite(self, tensor: TensorPlan) -> bool:
         """Whether the inputs of a tensor have all been read, and held neither NaN nor infinity."""
@@ -59,6 +60,16 @@ def inputs_key(tensor: TensorPlan) -> Hashable:
     inputs = tuple((each.source, each.name) for each in tensor.inputs)
     base = None if tensor.base is None else (tensor.base.source, tensor.base.name)
     return inputs, base, tensor.work
+
+
+def is_pooled(tensor: TensorPlan) -> bool:
+    """Whether a tensor is surveyed together with others, as one vector."""
+    return tensor.parameters is not None and tensor.method.pools(tensor.parameters)
+
+
+def pool_key(tensor: TensorPlan) -> Hashable:
+    """Equal for tensors that are surveyed together: those of the same method and models."""
+    return tensor.method.name, *(each.model for each in tensor.inputs)
 
 
 class Pool:

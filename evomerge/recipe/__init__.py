@@ -3,6 +3,7 @@
 reference   which model: path, revision, adapter
 settings    the values under ``parameters:``
 lookup      what a parameter is for one tensor
+methods     which method makes which tensors
 layers      which layers of which models make the output
 tokenizer   the vocabulary of the output
 document    the recipe itself: read, write, digest

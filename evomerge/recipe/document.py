@@ -1,8 +1,11 @@
-"""The recipe: what to merge, fully decided. mergekit's YAML and one key more, ``seed``."""
+"""The recipe: what to merge, fully decided. mergekit's YAML and what is ours.
+
+Ours are the key ``seed``, and that ``merge_method`` may differ by tensor and by slice.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -22,6 +25,7 @@ from evomerge.recipe.layers import (
     refuse_twins,
     whole_models,
 )
+from evomerge.recipe.methods import MethodSetting, methods_in, settled
 from evomerge.recipe.reading import complaint, load_yaml
 from evomerge.recipe.reference import ModelReference
 from evomerge.recipe.settings import Settings
@@ -47,11 +51,13 @@ class Scope:
         where: its path, such as ``recipe.models.1.parameters``.
         level: whether it is for one model (``source``), for one slice, or for the whole recipe.
         settings: what it holds.
+        methods: the names of those that make the tensors it is for.
     """
 
     where: str
     level: Literal["source", "slice", "recipe"]
     settings: Settings
+    methods: tuple[str, ...]
 
 
 class Recipe(Entry):
@@ -60,7 +66,8 @@ class Recipe(Entry):
     Attributes:
         models: whole models to merge; empty if there are slices.
         slices: parts of the output from the first layer to the last; empty if there are models.
-        merge_method: name of the method; this unit takes any.
+        merge_method: name of the method, which may be any to this unit; or, ours, a list of them
+            for parts of the tensors.
         base_model: what task vectors are differences from, and the donor of config and tokenizer.
         parameters: of the method, for all models and layers.
         dtype: what every input is cast to before the arithmetic; None keeps their common type.
@@ -79,7 +86,7 @@ class Recipe(Entry):
 
     models: tuple[ModelEntry, ...] = ()
     slices: tuple[SliceEntry, ...] = ()
-    merge_method: str
+    merge_method: MethodSetting
     base_model: Reference | None = None
     parameters: Settings = Field(default={})
     dtype: DTypeName | None = None
@@ -137,15 +144,15 @@ class Recipe(Entry):
 
     def tree(self) -> Mapping[str, object]:
         """The recipe as dicts, lists and scalars, defaults left out; ``from_tree`` reads it."""
-        return cast("Mapping[str, object]", plain(self))
+        return settled(cast("Mapping[str, object]", plain(self)))
 
     def write(self) -> str:
-        """The recipe as YAML that mergekit reads too."""
+        """The recipe as YAML, which mergekit reads too if nothing in it is ours."""
         return dump_yaml(self.tree())
 
     def digest(self) -> str:
         """A name for what the recipe says, however it is spelled: 64 hexadecimal digits."""
-        return digest_of(plain(self))
+        return digest_of(self.tree())
 
     def references(self) -> tuple[ModelReference, ...]:
         """Every model that is merged or a base: in the order of listing, unlisted bases last."""
@@ -164,25 +171,50 @@ class Recipe(Entry):
             RecipeError: a layer range is out of bounds, or the whole models differ in depth.
         """
         if self.models:
-            return (whole_models(self.models, self.base_model, layers),)
+            return (whole_models(self.models, self.merge_method, self.base_model, layers),)
+        methods, base = self.merge_method, self.base_model
         return tuple(
-            chosen_layers(entry, self.base_model, layers, f"recipe.slices.{number}")
+            chosen_layers(entry, methods, base, layers, f"recipe.slices.{number}")
             for number, entry in enumerate(self.slices)
         )
 
+    def method_names(self) -> tuple[str, ...]:
+        """The methods that make the output, each once: of the first slice first."""
+        settings = [entry.merge_method or self.merge_method for entry in self.slices]
+        found = (methods_in(setting) for setting in settings or [self.merge_method])
+        return tuple(dict.fromkeys(name for names in found for name in names))
+
+    def method_title(self) -> str:
+        """The same in words: ``ties``, or ``ties and linear``."""
+        *others, last = self.method_names()
+        return f"{', '.join(others)} and {last}" if others else last
+
+    def method_places(self) -> Iterator[tuple[str, str]]:
+        """Every method that is named, with the path where it stands."""
+        found = [("recipe.merge_method", self.merge_method)] + [
+            (f"recipe.slices.{i}.merge_method", entry.merge_method)
+            for i, entry in enumerate(self.slices)
+            if entry.merge_method is not None
+        ]
+        for where, setting in found:
+            for name in methods_in(setting):
+                yield where, name
+
     def scopes(self) -> tuple[Scope, ...]:
         """Every ``parameters:`` with something in it, in reading order."""
+        methods = self.method_names()
         found = [
-            Scope(f"recipe.models.{i}.parameters", "source", entry.parameters)
+            Scope(f"recipe.models.{i}.parameters", "source", entry.parameters, methods)
             for i, entry in enumerate(self.models)
         ]
-        for i, entry in enumerate(self.slices):
+        for i, part in enumerate(self.slices):
+            own, where = methods_in(part.merge_method or self.merge_method), f"recipe.slices.{i}"
             found += [
-                Scope(f"recipe.slices.{i}.sources.{k}.parameters", "source", source.parameters)
-                for k, source in enumerate(entry.sources)
+                Scope(f"{where}.sources.{k}.parameters", "source", source.parameters, own)
+                for k, source in enumerate(part.sources)
             ]
-            found.append(Scope(f"recipe.slices.{i}.parameters", "slice", entry.parameters))
-        found.append(Scope("recipe.parameters", "recipe", self.parameters))
+            found.append(Scope(f"{where}.parameters", "slice", part.parameters, own))
+        found.append(Scope("recipe.parameters", "recipe", self.parameters, methods))
         return tuple(scope for scope in found if scope.settings)
 
     def parameter_names(self) -> Mapping[str, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from pydantic import Field, PlainValidator, model_validator
 
 from evomerge.errors import RecipeError
 from evomerge.recipe.entry import Entry, Reference
+from evomerge.recipe.methods import MethodSetting, method_for
 from evomerge.recipe.reference import ModelReference
 from evomerge.recipe.settings import Settings
 
@@ -47,9 +48,13 @@ class SourceEntry(Entry):
 
 
 class SliceEntry(Entry):
-    """One item of ``slices:``: consecutive layers of the output, merged from all the sources."""
+    """One item of ``slices:``: consecutive layers of the output, merged from all the sources.
+
+    Its ``merge_method`` is ours, and takes the place of the recipe's.
+    """
 
     sources: Annotated[tuple[SourceEntry, ...], Field(min_length=1)]
+    merge_method: MethodSetting | None = None
     base_model: Reference | None = None
     parameters: Settings = Field(default={})
 
@@ -96,11 +101,13 @@ class OutputSlice:
         sources: in the order of the recipe; all have equally many layers, possibly none.
         base: the base model of this slice.
         settings: the parameters of this slice.
+        methods: what makes its tensors.
     """
 
     sources: tuple[SliceSource, ...]
     base: ModelReference | None
     settings: Settings
+    methods: MethodSetting
 
     def __len__(self) -> int:
         return len(self.sources[0].layers)
@@ -112,9 +119,14 @@ class OutputSlice:
         """
         return layer / (len(self) - 1) if len(self) > 1 else 1.0
 
+    def method_for(self, tensor: str) -> str:
+        """The method that makes a tensor of the output, by its name."""
+        return method_for(self.methods, tensor)
+
 
 def whole_models(
     entries: Sequence[ModelEntry],
+    methods: MethodSetting,
     base: ModelReference | None,
     layers: Mapping[ModelReference, int],
 ) -> OutputSlice:
@@ -133,16 +145,19 @@ def whole_models(
             f"found {counts}; choose layers with slices"
         )
     sources = (SliceSource(model, range(layers[model]), own) for model, own in settings.items())
-    return OutputSlice(tuple(sources), base, {})
+    return OutputSlice(tuple(sources), base, {}, methods)
 
 
 def chosen_layers(
     entry: SliceEntry,
+    methods: MethodSetting,
     base: ModelReference | None,
     layers: Mapping[ModelReference, int],
     where: str,
 ) -> OutputSlice:
-    """The slice that one item of ``slices:`` means; ``base`` is the one of the whole recipe.
+    """The slice that one item of ``slices:`` means.
+
+    ``methods`` and ``base`` are the recipe's, for a slice that has none of its own.
 
     Raises:
         RecipeError: a layer range is out of bounds.
@@ -157,4 +172,5 @@ def chosen_layers(
         tuple(SliceSource(s.model, range(*s.layer_range), s.parameters) for s in entry.sources),
         entry.base_model or base,
         entry.parameters,
+        entry.merge_method or methods,
     )

@@ -65,6 +65,10 @@ def _filter(text: object) -> object:
     return None if text == "*" else text
 
 
+# A part of the names of tensors; None is all tensors.
+Filter: TypeAlias = Annotated[str | None, BeforeValidator(_filter)]
+
+
 class Condition(Entry):
     """One entry of a conditional list: a value for some tensors.
 
@@ -73,7 +77,7 @@ class Condition(Entry):
         value: what holds for them.
     """
 
-    filter: Annotated[str | None, BeforeValidator(_filter)] = None
+    filter: Filter = None
     value: Value
 
     def admits(self, tensor: str) -> bool:
@@ -89,8 +93,9 @@ def _setting_form(value: object) -> str:
     return _value_form(value)
 
 
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, Mapping | Condition) else value
+def listed(value: object) -> object:
+    """A conditional list of one entry, where that entry stands without a list."""
+    return [value] if isinstance(value, Mapping | Entry) else value
 
 
 # What a parameter is set to.
@@ -99,7 +104,7 @@ Setting: TypeAlias = Annotated[
     | Annotated[Gradient, Tag(form("gradient"))]
     | Annotated[tuple[Condition, ...], Tag(form("conditions"))],
     Discriminator(_setting_form),
-    BeforeValidator(_listed),
+    BeforeValidator(listed),
 ]
 Settings: TypeAlias = Mapping[str, Setting]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 
 from evomerge.merging.plan import Plan, TensorPlan
-from evomerge.merging.surveys import inputs_key
+from evomerge.merging.surveys import inputs_key, is_pooled, pool_key
 
 
 def signatures(plan: Plan) -> Mapping[str, Hashable]:
@@ -16,13 +16,13 @@ def signatures(plan: Plan) -> Mapping[str, Hashable]:
     """
     pools: dict[Hashable, list[Hashable]] = {}
     for tensor in plan.tensors:
-        if _pooled(plan, tensor):
-            pools.setdefault(_models(tensor), []).append(inputs_key(tensor))
-    pooled = {models: hash(tuple(inputs)) for models, inputs in pools.items()}
+        if is_pooled(tensor):
+            pools.setdefault(pool_key(tensor), []).append(inputs_key(tensor))
+    pooled = {key: hash(tuple(inputs)) for key, inputs in pools.items()}
     return {
         tensor.info.name: _signature(plan, tensor)
-        if not _pooled(plan, tensor)
-        else (_signature(plan, tensor), pooled[_models(tensor)])
+        if not is_pooled(tensor)
+        else (_signature(plan, tensor), pooled[pool_key(tensor)])
         for tensor in plan.tensors
     }
 
@@ -33,12 +33,5 @@ def _signature(plan: Plan, tensor: TensorPlan) -> Hashable:
         return made_of
     # Written out, since -0.0 equals 0.0 and is another number.
     parameters = repr(tensor.parameters)
-    return *made_of, plan.method.name, parameters, plan.recipe.seed, _models(tensor)
-
-
-def _models(tensor: TensorPlan) -> tuple[int, ...]:
-    return tuple(each.model for each in tensor.inputs)
-
-
-def _pooled(plan: Plan, tensor: TensorPlan) -> bool:
-    return tensor.parameters is not None and plan.method.pools(tensor.parameters)
+    models = tuple(each.model for each in tensor.inputs)
+    return *made_of, tensor.method.name, parameters, plan.recipe.seed, models
