@@ -8,6 +8,7 @@
     ├── MergeError         models that cannot be merged this way
     ├── OutputError        a result that cannot be written
     ├── EvaluationError    a model that cannot be scored
+    │   ├── UnknownMetric      by a metric that its evaluator does not give
     │   ├── DeadlineExceeded   in the time it was given
     │   └── OutOfMemory        in the memory there is
     ├── SearchError        a run that cannot begin, or cannot go on
@@ -56,6 +57,10 @@ class EvaluationError(EvomergeError):
     """A model that cannot be scored."""
 
 
+class UnknownMetric(EvaluationError):
+    """A metric that an evaluator did not give. If it never gave it, its settings are wrong."""
+
+
 class DeadlineExceeded(EvaluationError):
     """A model that was not scored in time. Another day it might be: never recalled."""
 
@@ -81,6 +86,11 @@ class MissingExtra(EvomergeError):
 
     def __init__(self, feature: str, package: str, extra: str) -> None:
         super().__init__(f"{feature} needs the {package} package: pip install 'evomerge[{extra}]'")
+
+
+def placed(error: EvomergeError, where: str) -> EvomergeError:
+    """The same kind of error, its message beginning with ``where``."""
+    return type(error).__new__(type(error), f"{where}: {error}")
 
 
 def unknown(what: str, found: str, available: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ from evomerge.errors import (
     EvomergeError,
     OutOfMemory,
     RecipeError,
+    UnknownMetric,
 )
 from evomerge.evaluators.base import Evaluator, LoadedModel
 from evomerge.evaluators.scores import Measure, Scores
@@ -37,10 +38,17 @@ Clusters = Mapping[str, Mapping[int, str]]  # by task, by item: the group that i
 class Objective:
     """Scores recipes on one set of evaluators, with models that stay on the workbench."""
 
-    def __init__(self, workbench: Workbench, evaluators: Mapping[str, Evaluator]) -> None:
-        """``evaluators`` are by the names that the config gives them."""
+    def __init__(
+        self, workbench: Workbench, evaluators: Mapping[str, Evaluator], *, proven: bool = False
+    ) -> None:
+        """``evaluators`` are by the names that the config gives them.
+
+        Unless they are ``proven`` to score some model, a metric that is missing at the first one
+        is a mistake in the config, which no candidate could mend.
+        """
         self._workbench = workbench
         self._evaluators = evaluators
+        self._unproven = set() if proven else set(evaluators)
         self._clusters: dict[str, Clusters] = {}
 
     @property
@@ -52,7 +60,8 @@ class Objective:
         """What came of ``recipe``.
 
         Raises:
-            RecipeError: an evaluator gives no number that could count, whatever the model.
+            RecipeError: an evaluator gives no number that could count, whatever the model, or has
+                not given the metric that it is asked for to any model yet.
         """
         began = perf_counter()
         try:
@@ -70,14 +79,20 @@ class Objective:
                     found = evaluator.evaluate(model)
                     scores |= named(name, found)
                     tables += self._tables(name, evaluator, found)
+                    self._unproven.discard(name)
                 except (EvaluationError, MemoryError) as error:
-                    failure = failure_of(error)
+                    failure = self._failure(name, error)
                     break
         seconds["forward"] = sum(forward)
         seconds["evaluate"] = perf_counter() - began - seconds["forward"]
         if failure is not None:
             return Result(failure=failure, seconds=seconds)
         return Result(scores, tuple(tables), None, seconds)
+
+    def _failure(self, name: str, error: Exception) -> Failure:
+        if isinstance(error, UnknownMetric) and name in self._unproven:
+            raise RecipeError(f"evaluator '{name}': {error}") from error
+        return failure_of(error)
 
     def _tables(self, name: str, evaluator: Evaluator, found: Scores) -> Iterator[ItemTable]:
         clusters = self._clusters_of(name, evaluator)

@@ -1,24 +1,27 @@
-"""What a search will take, from trials that are not recorded."""
+"""What is known of a search before anything is recorded: that it can be scored, what it takes."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
 from evomerge.config.preparing import Prepared
-from evomerge.errors import SearchError
+from evomerge.errors import EvomergeError, SearchError, placed
 from evomerge.objective import Objective
-from evomerge.recipe import ModelReference
+from evomerge.recipe import ModelReference, Recipe
+from evomerge.searching import Start, Watcher
 from evomerge.study.records import write_tables
-from evomerge.trial import Result
+from evomerge.trial import BASELINES, Result
 from evomerge.workbench import MemoryPlan, Workbench, memory_plan
 
 # A line of the ledger: the recipe, the point, the scores.
 LINE_BYTES = 4000
+# So many failures say enough.
+SHOWN = 3
 # Two points away from the middle: the first trial loads and remembers what the second will find.
 FIRST, SECOND = 0.4, 0.6
 
@@ -60,11 +63,43 @@ def memory_of(prepared: Prepared) -> MemoryPlan:
     return memory_plan(models_of(prepared), middle, prepared.bench)
 
 
+def proven(prepared: Prepared, objective: Objective, watcher: Watcher) -> tuple[Start, ...]:
+    """What the search starts from, scored up to the first that has scores.
+
+    A search that could never score anything ends here, before there is a run of it.
+
+    Raises:
+        SearchError: nothing that the search starts from can be scored.
+        RecipeError: an objective or a constraint is no score of the evaluators, or a metric is
+            none of an evaluator's.
+    """
+    starts = list(prepared.starts)
+    failures: list[str] = []
+    for number, start in enumerate(starts):
+        result = start.result
+        if result is None:
+            watcher.began(BASELINES, number)
+            result = _scored(prepared, objective, start.recipe)
+        starts[number] = replace(start, result=result)
+        if result.failure is None:
+            return tuple(starts)
+        failures.append(f"{start.label}: {result.failure.message}")
+    if failures:
+        raise SearchError(
+            f"{prepared.located.path}: every baseline failed; nothing can be searched\n       "
+            + "\n       ".join(failures[:SHOWN])
+        )
+    _scored(prepared, objective, prepared.template.fill(prepared.template.space.middle()))
+    return ()
+
+
 def rehearse(prepared: Prepared) -> Rehearsal:
     """Builds and scores two candidates, and records nothing.
 
     Raises:
         SearchError: a candidate cannot be built or scored.
+        RecipeError: an objective or a constraint is no score of the evaluators, or a metric is
+            none of an evaluator's.
     """
     with closing(Workbench(models_of(prepared), prepared.bench)) as bench:
         objective = Objective(bench, prepared.evaluators)
@@ -87,11 +122,21 @@ def _timed(prepared: Prepared, objective: Objective, share: float) -> tuple[floa
     template = prepared.template
     recipe = template.fill(template.space.decode([share] * len(template.space)))
     began = perf_counter()
-    result = objective(recipe)
+    result = _scored(prepared, objective, recipe)
     if result.failure is not None:
         raise SearchError(f"{prepared.located.path}: a first candidate: {result.failure.message}")
-    prepared.goals.check(list(result.scores))
     return perf_counter() - began, result
+
+
+def _scored(prepared: Prepared, objective: Objective, recipe: Recipe) -> Result:
+    """What came of a recipe, if it has the scores that the config asks for, or failed."""
+    try:
+        result = objective(recipe)
+        if result.failure is None:
+            prepared.goals.check(list(result.scores))
+    except EvomergeError as error:
+        raise placed(error, str(prepared.located.path)) from error
+    return result
 
 
 def _existing(place: Path) -> Path:

@@ -7,7 +7,8 @@ it was, goes on from there, and one that is finished is finished at once.
 from __future__ import annotations
 
 import platform
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -22,8 +23,8 @@ from evomerge.evidence import Limits, best_of, choose_finalists, run_holdout, si
 from evomerge.export import write_winners
 from evomerge.objective import Objective
 from evomerge.recipe import Recipe
-from evomerge.rehearsal import memory_of, models_of
-from evomerge.searching import Budget, Runner, Search, Unwatched, Watcher, run_starts, warm_up
+from evomerge.rehearsal import memory_of, models_of, proven
+from evomerge.searching import Runner, Search, Start, Unwatched, Watcher, run_starts, warm_up
 from evomerge.study import Header, Study
 from evomerge.study.folder import check_new
 from evomerge.trial import RETRIES, Trial
@@ -66,13 +67,21 @@ def begin(
     Raises:
         EvomergeError: the config cannot be followed, or there is a run already.
     """
-    folder = run or located.run
+    folder, watcher = run or located.run, watcher or Unwatched()
     check_new(folder)
+    if trials is not None:
+        budget = located.config.budget.model_copy(update={"trials": trials})
+        located = located.changed({"budget": budget})
     prepared = prepare(located)
-    header = Header.make(prepared.covers)
-    config = located.written(run=str(folder.absolute()), optimizer=dict(prepared.optimizer))
-    with Study.create(folder, header, config=config, environment=environment(prepared)) as study:
-        _finish(prepared, study, Resumption(trials), watcher or Unwatched())
+    with _opened(prepared, watcher) as bench:
+        objective = Objective(bench, prepared.evaluators)
+        starts = proven(prepared, objective, watcher)  # a search that fails here leaves no folder
+        header = Header.make(prepared.covers)
+        config = located.written(run=str(folder.absolute()), optimizer=dict(prepared.optimizer))
+        around = environment(prepared)
+        with Study.create(folder, header, config=config, environment=around) as study:
+            runner = Runner(study, objective, recalls=objective.deterministic, watcher=watcher)
+            _finish(prepared, runner, bench, Resumption(), starts)
     return study
 
 
@@ -93,7 +102,11 @@ def resume(run: Path, how: Resumption, *, watcher: Watcher | None = None) -> Stu
     watcher = watcher or Unwatched()
     with Study.open(run, write=True) as study:
         prepared = _prepared_again(study, watcher)
-        _finish(prepared, study, how, watcher)
+        known = any(trial.scores for trial in study.trials)
+        with _opened(prepared, watcher) as bench:
+            objective = Objective(bench, prepared.evaluators, proven=known)
+            runner = Runner(study, objective, recalls=objective.deterministic, watcher=watcher)
+            _finish(prepared, runner, bench, how, prepared.starts)
     return study
 
 
@@ -149,48 +162,42 @@ def _bench(prepared: Prepared) -> Workbench:
     return Workbench(models_of(prepared), prepared.bench)
 
 
-def _finish(prepared: Prepared, study: Study, how: Resumption, watcher: Watcher) -> None:
-    """Searches as far as the budget goes, then simplifies and judges."""
+@contextmanager
+def _opened(prepared: Prepared, watcher: Watcher) -> Iterator[Workbench]:
+    """The models on a workbench, after what the user should know."""
     for remark in prepared.remarks():
         watcher.note(remark)
     with closing(_bench(prepared)) as bench:
         watcher.note(str(memory_of(prepared)))
-        objective = Objective(bench, prepared.evaluators)
-        runner = Runner(study, objective, recalls=objective.deterministic, watcher=watcher)
-        _search(prepared, runner, how)
-        if how.retry_failed:
-            _retry(runner)
-        _simplify(prepared, runner)
-        _judge(prepared, study, bench, watcher)
-    write_winners(study)
+        yield bench
 
 
-def _search(prepared: Prepared, runner: Runner, how: Resumption) -> None:
-    goals, config = prepared.goals, prepared.located.config
-    starts = run_starts(runner, prepared.starts)
-    for trial in starts:
-        if trial.failure is None:
-            goals.check(list(trial.scores))
-            break
+def _finish(
+    prepared: Prepared, runner: Runner, bench: Workbench, how: Resumption, starts: Sequence[Start]
+) -> None:
+    """Searches as far as the budget goes, then simplifies and judges."""
+    _search(prepared, runner, how, starts)
+    if how.retry_failed:
+        _retry(runner)
+    _simplify(prepared, runner)
+    _judge(prepared, runner.study, bench, runner.watcher)
+    write_winners(runner.study)
+
+
+def _search(prepared: Prepared, runner: Runner, how: Resumption, starts: Sequence[Start]) -> None:
     optimizer = prepared.new_optimizer()
-    warm_up(optimizer, starts, goals)
+    warm_up(optimizer, run_starts(runner, starts), prepared.goals)
     search = Search(
         prepared.template,
         optimizer,
-        goals,
-        config.lookahead,
+        prepared.goals,
+        prepared.located.config.lookahead,
         accept_drift=how.accept_drift,
     )
     budget = prepared.budget
     if how.trials is not None:
         budget = replace(budget, trials=how.trials)
-    _check_budget(budget)
     runner.watcher.note(f"search ended: {search.run(runner, budget)}")
-
-
-def _check_budget(budget: Budget) -> None:
-    if budget == Budget():
-        raise SearchError("config.budget: nothing ends this search; give trials, hours or a target")
 
 
 def _retry(runner: Runner) -> None:

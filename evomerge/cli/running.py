@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from evomerge.cli.live import watching
 from evomerge.errors import Interrupted
 from evomerge.goals import Goals
+from evomerge.study.folder import LEDGER
 
 if TYPE_CHECKING:
     from evomerge.searching import Watcher
@@ -27,11 +28,13 @@ def hush_libraries() -> None:
 
 @contextmanager
 def going_on(run: Path, goals: Goals, budget: int | None, *, quiet: bool) -> Iterator[Watcher]:
-    """Shows a search; when it is interrupted, says how it goes on."""
+    """Shows a search; when it is interrupted, says how it goes on, if there is a run by then."""
     try:
         with watching(goals, budget=budget, quiet=quiet) as watcher:
             yield watcher
     except KeyboardInterrupt as stop:
+        if not (run / LEDGER).exists():
+            raise
         raise Interrupted(
             f"every trial that ended is recorded; go on with: evomerge resume {run}"
         ) from stop

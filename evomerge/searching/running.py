@@ -56,7 +56,8 @@ class Runner:
 
         A result that is ``known`` already is recorded as it is.
         """
-        self.watcher.began(trial.stage, trial.number)
+        if known is None:
+            self.watcher.began(trial.stage, trial.number)
         twin = self._twin(trial) if self._recalls and known is None else None
         if twin is None:
             result = self._score(recipe) if known is None else known
