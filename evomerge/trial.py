@@ -26,7 +26,7 @@ class Score:
     Attributes:
         value: the number.
         higher_is_better: its direction.
-        items: how many items went into it.
+        items: how many items went into it; 0 for what is counted, and exact.
     """
 
     value: float

@@ -59,7 +59,8 @@ class Cost(Evaluator):
         if self.metric == SPEED:
             found[SPEED] = self._speed(model, tick)
         measures = [
-            Measure("cost", name, UNFILTERED, float(value), name == SPEED, 1)
+            # What is counted is exact: it has no items that a test could draw from.
+            Measure("cost", name, UNFILTERED, float(value), name == SPEED, int(name == SPEED))
             for name, value in found.items()
         ]
         main = next(one for one in measures if one.metric == self.metric)

@@ -44,7 +44,7 @@ class Measure:
         filter: what was done to the answers before they were scored.
         value: the metric over all items.
         higher_is_better: the metric's direction.
-        size: how many items went into it.
+        size: how many items went into it; 0 for what is counted, and exact.
         aggregation: how ``contributions`` become ``value``: ``mean``, ``bits_per_byte``, …
         contributions: by document, what it adds; empty for groups, whose tasks hold them.
         parts: the measures whose weighted sum ``value`` is, and their weights; empty where it is

@@ -9,7 +9,7 @@ from pathlib import Path
 from evomerge.zoo.random_models import Options, random_siblings
 from evomerge.zoo.small_tokenizers import byte_tokenizer
 
-TEXT = "".join(f"{n} plus {n} is {2 * n}, and {n} times {n} is {n * n}.\n" for n in range(60))
+TEXT = "".join(f"{n} plus {n} is {2 * n}, and {n} times {n} is {n * n}.\n" for n in range(90))
 OPTIMIZERS: Mapping[str, Mapping[str, object]] = {
     "cma": {"name": "cma", "population": 5},
     "catcma": {"name": "catcma"},
