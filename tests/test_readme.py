@@ -6,10 +6,15 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 import evomerge
 from evomerge.cli.main import VERBS
-from evomerge.recipe import Recipe
+from evomerge.config.document import Config
+from evomerge.goals import read_goals
+from evomerge.methods.base import merge_methods
+from evomerge.recipe import ModelReference
+from evomerge.template import Template
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text("utf-8")
@@ -19,9 +24,14 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
 
 
-def test_its_recipe_is_one():
+def test_its_config_is_one():
     (text,) = blocks("yaml")
-    assert len(Recipe.parse(text).references()) == 3
+    config = Config.model_validate(yaml.safe_load(text))
+    models = {alias: ModelReference.parse(str(model)) for alias, model in config.models.items()}
+    template = Template.read(config.recipe, models, merge_methods)
+    assert template.fill(template.space.middle()).references()
+    assert read_goals(config.objectives, config.constraints).pareto
+    assert set(config.holdout) == set(config.objectives)
 
 
 def test_its_commands_exist():
@@ -38,10 +48,15 @@ def test_its_functions_exist():
     assert all(hasattr(evomerge, name) for name in names)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+PAGES = ["README.md", "CONTRIBUTING.md", "search_spaces/README.md", "benchmarks/README.md"]
+PAGES += [f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_its_links_lead_somewhere(page: str):
     targets = re.findall(r"\]\(([^)]+)\)", (ROOT / page).read_text("utf-8"))
-    local = [target for target in targets if not target.startswith("http")]
-    assert local
-    missing = [target for target in local if not (ROOT / page).parent.joinpath(target).exists()]
+    local = [target.partition("#")[0] for target in targets if not target.startswith("http")]
+    missing = [
+        target for target in local if target and not (ROOT / page).parent.joinpath(target).exists()
+    ]
     assert missing == []
