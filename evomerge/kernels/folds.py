@@ -192,34 +192,3 @@ def count_within(inputs: Inputs, asked: NDArray, query_of: NDArray, counts: NDAr
         for model in range(asked.size):
             if asked[model]:
                 count_lower(values[model, :width], query_of[model], counts, inside)
-
-
-@compiled()
-def index_of_nth(value: NDArray, wanted: int, nth: int) -> int:
-    """The index of the nth element (from 1) of this magnitude; there are as many."""
-    for j in range(value.size):
-        nth -= 1 if magnitude(value[j]) == wanted else 0
-        if nth == 0:
-            return j
-    return -1
-
-
-@compiled()
-def nth_equal(inputs: Inputs, bits: int, nth: int) -> tuple[int, int]:
-    """The index of the nth element of this magnitude, or -1, and how many are still to find.
-
-    ``inputs`` are those of one model.
-    """
-    values = np.empty((1, LANE), np.float32)
-    wanted = np.int32(bits)
-    for start in range(0, inputs.size, LANE):
-        width = min(LANE, inputs.size - start)
-        load(inputs, start, width, values)
-        value = values[0, :width]
-        found = 0
-        for j in range(width):
-            found += 1 if magnitude(value[j]) == wanted else 0
-        if found >= nth:
-            return start + index_of_nth(value, wanted, nth), 0
-        nth -= found
-    return -1, nth

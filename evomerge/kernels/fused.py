@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evomerge.dtypes import BFLOAT16
-from evomerge.kernels import few_models, folds, loops, ranking
+from evomerge.kernels import few_models, folds, loops, ranking, scans
 from evomerge.kernels.block import Block, Counts, NDArray
 from evomerge.kernels.primitives import UPPER_BINS
 from evomerge.kernels.sums import Election, Floats, Shares
@@ -101,6 +101,11 @@ def count_magnitudes(block: Block, counts: Counts) -> None:
 
 def count_within(block: Block, models: Counts, bins: Counts, counts: Counts) -> None:
     """See ``Engine.count_within``."""
+    if len(np.unique(models)) == len(models):
+        query: Counts = np.full(len(block.inputs), -1)
+        query[models] = np.arange(len(models))
+        scans.count_one_bin(_inputs(block), query, bins, counts)
+        return
     asked = np.zeros(len(block.inputs), np.bool_)
     query_of = np.zeros((len(block.inputs), UPPER_BINS), np.int16)
     asked[models] = True
@@ -110,7 +115,7 @@ def count_within(block: Block, models: Counts, bins: Counts, counts: Counts) -> 
 
 def nth_equal(block: Block, model: int, bits: int, nth: int) -> tuple[int, int]:
     """See ``Engine.nth_equal``."""
-    inside, left = folds.nth_equal(_input(block, model), bits, nth)
+    inside, left = scans.nth_equal(_input(block, model), bits, nth)
     return int(inside), int(left)
 
 
