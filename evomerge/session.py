@@ -27,7 +27,7 @@ from evomerge.rehearsal import memory_of, models_of, proven
 from evomerge.searching import Runner, Search, Start, Unwatched, Watcher, run_starts, warm_up
 from evomerge.study import Header, Study
 from evomerge.study.folder import check_new
-from evomerge.trial import RETRIES, Trial
+from evomerge.trial import HOLDOUT, RETRIES, Result, Trial
 from evomerge.workbench import Workbench
 
 # What a run's numbers may depend on.
@@ -239,8 +239,12 @@ def _judge(prepared: Prepared, study: Study, bench: Workbench, watcher: Watcher)
     numbers = [trial.number for trial in (*finalists, simpler)]
     watcher.note("scoring the finalists and all baselines on the holdout")
     objective = Objective(bench, prepared.holdout)
-    for line in run_holdout(study, numbers, objective):
-        watcher.ended(line)
+
+    def score(recipe: Recipe) -> Result:
+        watcher.began(HOLDOUT, len(study.trials))
+        return objective(recipe)
+
+    run_holdout(study, numbers, score, watcher.ended)
 
 
 def _has_winner(study: Study) -> bool:

@@ -9,9 +9,12 @@ from evomerge.recipe import Recipe
 from evomerge.trial import HOLDOUT, Result, Trial
 
 Score = Callable[[Recipe], Result]
+Ended = Callable[[Trial], None]
 
 
-def run_holdout(study: Ledger, numbers: Iterable[int], score: Score) -> list[Trial]:
+def run_holdout(
+    study: Ledger, numbers: Iterable[int], score: Score, ended: Ended | None = None
+) -> list[Trial]:
     """Scores every baseline, and the trials of these numbers, unless the ledger has the scores.
 
     What failed for want of time, memory or a living worker is tried again.
@@ -20,12 +23,18 @@ def run_holdout(study: Ledger, numbers: Iterable[int], score: Score) -> list[Tri
         study: what is read, and appended to.
         numbers: of the finalists.
         score: builds a recipe and scores it on the holdout.
+        ended: called with each line as soon as it is there.
 
     Returns:
         The line of each: the baselines', then the finalists', in the order of ``numbers``.
     """
     asked = [*(trial.number for trial in baselines(study)), *numbers]
-    return [_line(study, study.find(number), score) for number in dict.fromkeys(asked)]
+    lines = []
+    for number in dict.fromkeys(asked):
+        lines.append(_line(study, study.find(number), score))
+        if ended is not None:
+            ended(lines[-1])
+    return lines
 
 
 def _line(study: Ledger, subject: Trial, score: Score) -> Trial:
