@@ -1,28 +1,112 @@
-"""Every recipe of search_spaces/ can be read, and says what it is for."""
+"""Every config in search_spaces/ is what its README says, and could begin at once."""
 
 from __future__ import annotations
 
+import random
+import re
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
+from evomerge.config.preparing import ENOUGH_ITEMS, Prepared, prepare
+from evomerge.config.reading import Located, read_config
 from evomerge.recipe import Recipe
+from evomerge.zoo.layout import Zoo
+from evomerge.zoo.random_models import Options, random_siblings
+from evomerge.zoo.small_tokenizers import byte_tokenizer
 
-FOLDER = Path(__file__).parent.parent / "search_spaces"
+ROOT = Path(__file__).parent.parent
+NAMES = sorted(path.name for path in (ROOT / "search_spaces").glob("*.yaml"))
+POINTS = 30
 
 
-@pytest.fixture(params=sorted(FOLDER.glob("*.yaml")), ids=lambda file: file.stem)
-def file(request: pytest.FixtureRequest) -> Path:
-    return request.param
+@pytest.fixture(scope="module")
+def repository(module_folder: Path) -> Path:
+    """The folders that the configs speak of; models of the zoo are small ones that know nothing."""
+    for name in ("search_spaces", "evaluators"):
+        copytree(ROOT / name, module_folder / name)
+    zoo = Zoo(module_folder / "demo" / "zoo")
+    tokenizer = byte_tokenizer(["a text"], 262)
+    base, experts = random_siblings(
+        module_folder / "made", count=len(zoo.experts), options=Options(tokenizer=tokenizer)
+    )
+    for made, there in zip([base, *experts], [zoo.base, *zoo.experts.values()], strict=True):
+        copytree(made, there)
+    return module_folder
 
 
-def test_its_first_line_is_a_question(file: Path):
-    first = file.read_text("utf-8").splitlines()[0]
+@pytest.fixture(params=NAMES, ids=lambda name: name.partition(".")[0])
+def path(request: pytest.FixtureRequest, repository: Path) -> Path:
+    return repository / "search_spaces" / request.param
+
+
+@pytest.fixture(scope="module")
+def prepared_once() -> dict[Path, Prepared]:
+    return {}
+
+
+@pytest.fixture
+def prepared(path: Path, prepared_once: dict[Path, Prepared]) -> Prepared:
+    if path not in prepared_once:
+        prepared_once[path] = prepare(read_config(path))
+    return prepared_once[path]
+
+
+def question(path: Path) -> str:
+    first = path.read_text("utf-8").splitlines()[0]
     assert first.startswith("# ")
-    assert first.endswith("?")
+    return first.removeprefix("# ")
 
 
-def test_it_merges_models_of_the_zoo(file: Path):
-    references = Recipe.read(file).references()
-    assert references
-    assert all(reference.path.startswith("demo/zoo/") for reference in references)
+def test_it_begins_with_a_question_that_the_readme_repeats(path: Path):
+    assert question(path).endswith("?")
+    readme = (path.parent / "README.md").read_text("utf-8")
+    assert f"| [{path.name}]({path.name}) | {question(path)} |" in readme
+
+
+def test_the_readme_lists_no_others():
+    readme = (ROOT / "search_spaces" / "README.md").read_text("utf-8")
+    assert sorted(re.findall(r"^\| \[(.+?)\]", readme, flags=re.MULTILINE)) == NAMES
+
+
+def test_it_merges_models_of_the_zoo_into_a_run_of_its_name(path: Path, repository: Path):
+    located: Located = read_config(path)
+    assert located.run == repository / "runs" / path.stem
+    for alias in located.config.models:
+        assert Path(located.reference(alias).path).parent == repository / "demo" / "zoo"
+
+
+def test_every_point_is_a_recipe(prepared: Prepared):
+    template, chance = prepared.template, random.Random(0)
+    for _ in range(POINTS):
+        point = template.space.decode([chance.random() for _ in range(len(template.space))])
+        recipe = template.fill(point)
+        assert Recipe.from_tree(recipe.tree()).digest() == recipe.digest()
+        assert template.match(recipe) == template.settle(point)
+
+
+def test_it_searches_few_dimensions_from_known_points(prepared: Prepared):
+    assert 2 <= len(prepared.template.space) <= 20
+    labels = [start.label for start in prepared.starts]
+    assert labels[0] == "base"
+    assert any(start.point is not None for start in prepared.starts)
+    first = prepared.new_optimizer().ask(0)
+    assert prepared.template.fill(first).references()
+
+
+def test_it_keeps_enough_items_back_and_gives_no_cause_for_remarks(prepared: Prepared):
+    assert prepared.holdout.keys() == {name.partition(".")[0] for name in prepared.goals.weights}
+    for each in prepared.holdout.values():
+        sizes = each.sizes()
+        assert sizes is not None
+        assert sum(sizes.values()) >= ENOUGH_ITEMS
+    remarks = [each for each in prepared.remarks() if not each.startswith("optimizer: ")]
+    assert remarks == []
+
+
+def test_it_searches_and_judges_on_different_items(prepared: Prepared):
+    for name, held in prepared.holdout.items():
+        seen = prepared.evaluators[name].sizes()
+        assert seen is not None
+        assert seen.keys().isdisjoint(held.sizes())
