@@ -99,12 +99,24 @@ def test_everything_promised_is_there():
         evomerge.marge  # noqa: B018
 
 
-def test_importing_loads_nothing_heavy():
-    program = "import sys, evomerge; print(*{m.partition('.')[0] for m in sys.modules})"
+def loaded_by(program: str) -> set[str]:
+    """The top-level modules in memory after ``program``."""
+    program = (
+        f"import sys, evomerge; {program}; print(*{{m.partition('.')[0] for m in sys.modules}})"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert {"numpy", "torch", "pydantic", "numba"}.isdisjoint(done.stdout.split())
+    return set(done.stdout.split())
+
+
+def test_importing_loads_nothing_heavy():
+    assert loaded_by("pass").isdisjoint({"numpy", "torch", "pydantic", "numba"})
+
+
+@pytest.mark.parametrize("name", ["Study", "merge", "search"])
+def test_a_name_loads_neither_torch_nor_transformers(name):
+    assert loaded_by(f"evomerge.{name}").isdisjoint({"torch", "transformers", "lm_eval", "optuna"})
 
 
 @pytest.fixture(scope="module")
