@@ -13,7 +13,7 @@ from evomerge.config.preparing import Prepared
 from evomerge.errors import EvomergeError, SearchError, placed
 from evomerge.objective import Objective
 from evomerge.recipe import ModelReference, Recipe
-from evomerge.searching import Start, Watcher
+from evomerge.searching import Start, Unwatched, Watcher
 from evomerge.study.records import write_tables
 from evomerge.trial import BASELINES, Result
 from evomerge.workbench import MemoryPlan, Workbench, memory_plan
@@ -22,7 +22,7 @@ from evomerge.workbench import MemoryPlan, Workbench, memory_plan
 LINE_BYTES = 4000
 # So many failures say enough.
 SHOWN = 3
-# Two points away from the middle: the first trial loads and remembers what the second will find.
+# Two points away from the middle: the first one loads and remembers what the second will find.
 FIRST, SECOND = 0.4, 0.6
 
 
@@ -32,7 +32,7 @@ class Rehearsal:
 
     Attributes:
         seconds: of one trial, once all is loaded.
-        loading: what the first trial took beyond that.
+        loading: what the first trials took beyond that.
         trials: how many there will be, the baselines included; None if the budget does not say.
         disk: bytes that the run folder will take, as far as the number of trials is known.
         free: bytes that are free there.
@@ -94,16 +94,19 @@ def proven(prepared: Prepared, objective: Objective, watcher: Watcher) -> tuple[
 
 
 def rehearse(prepared: Prepared) -> Rehearsal:
-    """Builds and scores two candidates, and records nothing.
+    """Builds and scores a baseline and two candidates, and records nothing.
 
     Raises:
-        SearchError: a candidate cannot be built or scored.
+        SearchError: every baseline fails, or a candidate cannot be built or scored.
         RecipeError: an objective or a constraint is no score of the evaluators, or a metric is
             none of an evaluator's.
     """
     with closing(Workbench(models_of(prepared), prepared.bench)) as bench:
         objective = Objective(bench, prepared.evaluators)
-        first, _ = _timed(prepared, objective, FIRST)
+        began = perf_counter()
+        proven(prepared, objective, Unwatched())
+        _timed(prepared, objective, FIRST)
+        until = perf_counter() - began
         seconds, result = _timed(prepared, objective, SECOND)
     budget = prepared.located.config.budget.trials
     trials = None if budget is None else budget + len(prepared.starts)
@@ -111,7 +114,7 @@ def rehearse(prepared: Prepared) -> Rehearsal:
     place = prepared.located.run
     return Rehearsal(
         seconds,
-        max(0.0, first - seconds),
+        max(0.0, until - 2 * seconds),
         trials,
         None if trials is None else trials * (len(items) + LINE_BYTES),
         shutil.disk_usage(_existing(place)).free,

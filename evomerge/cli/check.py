@@ -30,8 +30,8 @@ def check(
 ) -> None:
     """Checks a config, its models and its evaluators, and says what the search will take.
 
-    Everything is checked before any weight is read. Then two candidates are built and scored, to
-    foretell the time.
+    Everything is checked before any weight is read. Then a baseline and two candidates are built
+    and scored, to see that they can be, and to foretell the time.
     """
     located = read_config(config)
     hush_libraries()

@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from evomerge.recipe.entry import Entry
+from evomerge.recipe.entry import Entry, form
+
+
+def _form(value: object) -> str:
+    """Which form of a value is meant, so that complaints are about that one alone."""
+    if isinstance(value, Mapping | Entry):
+        return form("mapping")
+    return form("list" if isinstance(value, list) else "scalar")
+
+
+# What may be a text, or a mapping.
+Tree: TypeAlias = Annotated[dict[str, Any], Tag(form("mapping"))]
+Text: TypeAlias = Annotated[str, Tag(form("scalar"))]
+BY_FORM = Discriminator(_form)
 
 Name: TypeAlias = Annotated[str, Field(min_length=1, pattern=r"^[^\[\]@+]+$")]
 
@@ -26,6 +39,9 @@ class ModelSetting(Entry):
     revision: str | None = None
     adapter: str | None = None
     adapter_revision: str | None = None
+
+
+Model: TypeAlias = Annotated[Text | Annotated[ModelSetting, Tag(form("mapping"))], BY_FORM]
 
 
 class BudgetSetting(Entry):
@@ -54,6 +70,18 @@ class SimplifySetting(Entry):
 
     tolerance: Annotated[float, Field(ge=0)] = 0.01
     steps: Annotated[int, Field(gt=0)] = 40
+
+
+Simplify: TypeAlias = Annotated[
+    Annotated[bool, Tag(form("scalar"))] | Annotated[SimplifySetting, Tag(form("mapping"))],
+    BY_FORM,
+]
+Objectives: TypeAlias = Annotated[
+    Text
+    | Annotated[list[str], Tag(form("list"))]
+    | Annotated[dict[str, float | list[str]], Tag(form("mapping"))],
+    BY_FORM,
+]
 
 
 class Config(Entry):
@@ -91,19 +119,19 @@ class Config(Entry):
 
     run: str = "run"
     seed: Annotated[int, Field(strict=True, ge=0)] = 0
-    models: Annotated[Mapping[Name, str | ModelSetting], Field(min_length=1)]
-    recipe: dict[str, Any] | str
-    optimizer: dict[str, Any] | str = "auto"
+    models: Annotated[Mapping[Name, Model], Field(min_length=1)]
+    recipe: Annotated[Text | Tree, BY_FORM]
+    optimizer: Annotated[Text | Tree, BY_FORM] = "auto"
     evaluators: Annotated[Mapping[Name, dict[str, Any]], Field(min_length=1)]
-    objectives: str | list[str] | dict[str, float | list[str]]
+    objectives: Objectives
     constraints: dict[str, dict[str, float]] | None = None
     holdout: Mapping[Name, dict[str, Any]] | None = None
     budget: BudgetSetting
     lookahead: Annotated[int, Field(gt=0)] = 1
-    warm_start: list[str | dict[str, Any]] = Field(default=[])
+    warm_start: list[Annotated[Text | Tree, BY_FORM]] = Field(default=[])
     baselines: Literal["auto", "none"] = "auto"
     finalists: Annotated[int, Field(gt=0)] = 3
-    simplify: SimplifySetting | bool = True
+    simplify: Simplify = True
     device: str = "auto"
     dtype: str | None = None
     resident: bool | None = None

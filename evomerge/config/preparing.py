@@ -20,14 +20,14 @@ from evomerge.config.checks import (
 )
 from evomerge.config.reading import Located
 from evomerge.config.warm_starts import warm_starts
-from evomerge.errors import EvomergeError, RecipeError, placed
+from evomerge.errors import EvomergeError, RecipeError, placed, unknown
 from evomerge.evaluators.base import Evaluator, make_evaluator
 from evomerge.families import Family, family_of
 from evomerge.goals import Goals, read_goals
 from evomerge.merging.models import tell_apart
 from evomerge.methods.base import merge_methods
 from evomerge.optimizers.auto import advice, choose_optimizer
-from evomerge.optimizers.base import Optimizer, Setup, make_optimizer
+from evomerge.optimizers.base import Optimizer, Setup, make_optimizer, optimizers
 from evomerge.recipe import ModelReference
 from evomerge.searching import Budget, Start
 from evomerge.template import Template
@@ -282,8 +282,14 @@ def _optimizer(
     setting: Mapping[str, object] | str, template: Template, goals: Goals, trials: int | None
 ) -> tuple[dict[str, object], str]:
     settings: dict[str, object] = {"name": setting} if isinstance(setting, str) else {**setting}
-    if settings.get("name") != AUTO:
+    name = str(settings.get("name"))
+    if name != AUTO:
+        if name not in optimizers:
+            available = [AUTO, *optimizers]
+            raise RecipeError(f"optimizer: {unknown('optimizer', name, available)}")
         make_optimizer(settings, Setup(template.space, 0, goals.count))
         return settings, ""
+    if len(settings) > 1:
+        raise RecipeError(f"optimizer: {AUTO} takes no keys of its own; name an optimizer")
     chosen, reason = choose_optimizer(template.space, goals.count, trials)
     return dict(chosen), reason

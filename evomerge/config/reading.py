@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from evomerge.config.document import Config, ModelSetting
 from evomerge.config.plain import plain_tree
-from evomerge.errors import RecipeError
+from evomerge.errors import RecipeError, placed
+from evomerge.goals import read_goals
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.recipe.reading import complaint, load_yaml
 
@@ -51,6 +52,23 @@ class Located:
             return self.placed(ModelReference.parse(setting))
         parts = (setting.model, setting.revision, setting.adapter, setting.adapter_revision)
         return self.placed(ModelReference(*parts))
+
+    def template(self) -> dict[str, Any]:
+        """The recipe with holes, from the file that the config names if it names one.
+
+        Raises:
+            RecipeError: there is no such file, or no mapping in it.
+        """
+        recipe = self.config.recipe
+        if not isinstance(recipe, str):
+            return recipe
+        try:
+            found = _tree(self.under(recipe), "recipe")
+        except RecipeError as error:
+            raise placed(error, "config.recipe") from error
+        if not isinstance(found, dict):
+            raise RecipeError(f"config.recipe: {recipe} holds no recipe")
+        return found
 
     def recipe(self, path: str) -> Recipe:
         """The recipe in a mergekit file, whose models are meant like those of the config.
@@ -117,12 +135,12 @@ def _located(tree: object, path: Path, folder: Path) -> Located:
     if config.folder is not None:
         folder = folder / Path(config.folder).expanduser()
     located = Located(config, folder, path)
-    if isinstance(config.recipe, str):
-        recipe = _tree(located.under(config.recipe), "recipe")
-        if not isinstance(recipe, Mapping):
-            raise RecipeError(f"{path}: config.recipe: {config.recipe} holds no recipe")
-        return located.changed({"recipe": dict(recipe)})
-    return located
+    try:
+        read_goals(config.objectives, config.constraints)
+        recipe = located.template()
+    except RecipeError as error:
+        raise placed(error, str(path)) from error
+    return located.changed({"recipe": recipe})
 
 
 def _renamed(tree: object, places: Mapping[str, object]) -> object:

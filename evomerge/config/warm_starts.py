@@ -11,7 +11,7 @@ from itertools import count
 
 from evomerge.config.baselines import expressed
 from evomerge.config.reading import Located
-from evomerge.errors import RecipeError, unknown
+from evomerge.errors import EvomergeError, RecipeError, placed, unknown
 from evomerge.recipe import Recipe
 from evomerge.searching import Start
 from evomerge.study import Study
@@ -40,15 +40,10 @@ def warm_starts(
         RecipeError: an entry is none of the three, or does not fit the space.
         StudyError: an earlier run cannot be read.
     """
-    numbers = count(1)
-    found: list[Start | tuple[str, Study]] = []
-    for entry in located.config.warm_start:
-        if isinstance(entry, Mapping):
-            found.append(_at(template, entry, f"point {next(numbers)}"))
-        elif (path := located.under(entry)).is_dir():
-            found.append((entry, Study.open(path)))
-        else:
-            found.append(expressed(template, Start(path.stem, located.recipe(entry))))
+    try:
+        found = [*_read(located, template)]
+    except EvomergeError as error:
+        raise placed(error, "warm_start") from error
     for each in found:
         if isinstance(each, Start):
             yield each
@@ -56,18 +51,30 @@ def warm_starts(
             yield from _of_run(*each, template, covers())
 
 
+def _read(located: Located, template: Template) -> Iterator[Start | tuple[str, Study]]:
+    """What each entry is; of an earlier run its name, and the study."""
+    numbers = count(1)
+    for entry in located.config.warm_start:
+        if isinstance(entry, Mapping):
+            yield _at(template, entry, f"point {next(numbers)}")
+        elif (path := located.under(entry)).is_dir():
+            yield entry, Study.open(path)
+        else:
+            yield expressed(template, Start(path.stem, located.recipe(entry)))
+
+
 def _at(template: Template, entry: Mapping[str, object], label: str) -> Start:
     """The start at a point; what it leaves out stands in the middle."""
     space = template.space
     for name in entry:
         if name not in space.names:
-            raise RecipeError(f"warm_start: {unknown('dimension', name, space.names)}")
+            raise RecipeError(f"{label}: {unknown('dimension', name, space.names)}")
     point = dict(space.middle())
     for dimension in space.dimensions:
         value = entry.get(dimension.name, point[dimension.name])
         if not dimension.admits(value):
             raise RecipeError(
-                f"warm_start: {dimension.name}: {value!r} lies outside the space; "
+                f"{label}: {dimension.name}: {value!r} lies outside the space; "
                 "widen its range, or give another value"
             )
         point[dimension.name] = value  # type: ignore[assignment]  # admitted, so a value
