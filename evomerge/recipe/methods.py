@@ -87,10 +87,20 @@ def settled(tree: Mapping[str, object]) -> Mapping[str, object]:
     parts = tree.get("slices")
     if not isinstance(parts, list) or not any("merge_method" in part for part in parts):
         return tree
-    methods = [part.get("merge_method", tree["merge_method"]) for part in parts]
-    bare = [{key: part[key] for key in part if key != "merge_method"} for part in parts]
+    methods = [part.get("merge_method", tree.get("merge_method")) for part in parts]
     slices = [
-        part if method == methods[0] else {**part, "merge_method": method}
-        for part, method in zip(bare, methods, strict=True)
+        {key: value for key, value in part.items() if key != "merge_method"}
+        | ({} if method == methods[0] else {"merge_method": method})
+        for part, method in zip(parts, methods, strict=True)
     ]
     return {**tree, "slices": slices, "merge_method": methods[0]}
+
+
+def spread(tree: Mapping[str, object]) -> Mapping[str, object]:
+    """The tree of a recipe of slices with its methods at every slice; `settled` takes it back."""
+    methods = {key: tree[key] for key in tree if key == "merge_method"}
+    parts = tree.get("slices")
+    if not isinstance(parts, list):
+        return tree
+    rest = {key: value for key, value in tree.items() if key not in methods}
+    return {**rest, "slices": [{**methods, **part} for part in parts]}

@@ -5,6 +5,7 @@ places      where it stands
 labels      what the options of a choice are called
 scope       which parameters a recipe reads
 nodes       filling, and recognising what was filled
+bodies      the same of whole recipes, whose methods decide which parameters count
 dimensions  which dimensions the holes have
 choices     reading a choice
 settings    reading parameters

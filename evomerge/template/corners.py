@@ -6,19 +6,20 @@ the template: so it is a point of the space, or it is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import islice
 from typing import Any, TypeAlias
 
 from evomerge.recipe import Recipe
-from evomerge.recipe.entry import plain
 from evomerge.space import rounded
 from evomerge.template.fillable import Fillable
 from evomerge.template.scope import ON_TASK_VECTORS, Method
 from evomerge.trial import Point
 
 Tree: TypeAlias = dict[str, Any]
+# Filled recipes, by their methods.
+Found: TypeAlias = Mapping[tuple[str, ...], Recipe]
 
 BASE, UNIFORM = "base", "uniform"
 # Along the arc between two models, its ends first.
@@ -31,17 +32,18 @@ def corners(template: Fillable) -> Iterator[tuple[str, Point]]:
     """The base, each model alone, the uniform mean, and stations on the way between two models.
 
     The base and the models alone are the same by any method, and given for the first method that
-    has them; the mean for each. At most 2 + 2 for each model + 1 for each method.
+    has them; the mean for each. At most 2 + 2 for each model + 1 for each method, or several that
+    share the tensors of a recipe out.
     """
-    found: dict[str, Recipe] = {}
+    found: dict[tuple[str, ...], Recipe] = {}
     for path in template.paths():
         recipe = template.fill(template.at(path))
-        found.setdefault(recipe.merge_method, recipe)
+        found.setdefault(recipe.method_names(), recipe)
     most = 2 + 2 * len(template.models) + len(found)
     yield from islice(_distinct(template, found), most)
 
 
-def _distinct(template: Fillable, found: Mapping[str, Recipe]) -> Iterator[tuple[str, Point]]:
+def _distinct(template: Fillable, found: Found) -> Iterator[tuple[str, Point]]:
     taken = set()
     for label, tree in _candidates(template, found):
         if label not in taken:
@@ -51,21 +53,24 @@ def _distinct(template: Fillable, found: Mapping[str, Recipe]) -> Iterator[tuple
                 yield label, point
 
 
-def _candidates(template: Fillable, found: Mapping[str, Recipe]) -> Iterator[tuple[str, Tree]]:
+def _candidates(template: Fillable, found: Found) -> Iterator[tuple[str, Tree]]:
     """Labels and recipes, the most wanted first; of one label, the first that can be had counts."""
-    filled = [(name, template.methods[name], _tree(recipe)) for name, recipe in found.items()]
-    for _, method, tree in filled:
-        if method.base == "required":
-            yield from _neutral(BASE, _weighted(tree, method, None, 0.0))
-    for _, method, tree in filled:
+    filled = [
+        (names, [template.methods[name] for name in names], _tree(recipe))
+        for names, recipe in found.items()
+    ]
+    for _, methods, tree in filled:
+        if all(method.base == "required" for method in methods):
+            yield from _neutral(BASE, _weighted(tree, methods, None, 0.0))
+    for _, methods, tree in filled:
         for alias, reference in template.models.items():
             label = f"only {alias}"
-            yield from _neutral(label, _weighted(tree, method, reference.written(), 1.0))
-    for name, method, tree in filled:
-        label = UNIFORM if len(filled) == 1 else f"{UNIFORM} {name}"
-        yield from _neutral(label, _weighted(tree, method, None, None))
-    for _, method, tree in filled:
-        for t in STATIONS if "t" in method.params else ():
+            yield from _neutral(label, _weighted(tree, methods, reference.written(), 1.0))
+    for names, methods, tree in filled:
+        label = UNIFORM if len(filled) == 1 else f"{UNIFORM} {' and '.join(names)}"
+        yield from _neutral(label, _uniform(tree, methods))
+    for _, methods, tree in filled:
+        for t in STATIONS if all("t" in method.params for method in methods) else ():
             yield f"t = {t:g}", _with(tree, "t", t)
 
 
@@ -79,20 +84,32 @@ def _neutral(label: str, tree: Tree | None) -> Iterator[tuple[str, Tree]]:
         yield label, changed
 
 
-def _weighted(tree: Tree, method: Method, model: object, weight: float | None) -> Tree | None:
+def _uniform(tree: Tree, methods: Sequence[Method]) -> Tree | None:
+    """``tree`` with equal weights; None if only some of the methods count the base as a model."""
+    if len({method.base in ON_TASK_VECTORS for method in methods}) > 1:
+        return None
+    return _weighted(tree, methods, None, None)
+
+
+def _weighted(
+    tree: Tree, methods: Sequence[Method], model: object, weight: float | None
+) -> Tree | None:
     """``tree`` with other weights; None if they do not stand where they can be told apart.
 
     Args:
         tree: a recipe.
-        method: its method.
+        methods: its methods.
         model: the one that gets the weight, all others getting 0; None is all of them.
         weight: what it gets; None is an equal share.
     """
     tree = deepcopy(tree)
+    if any("weight" not in method.params for method in methods):
+        return None
+    on_task_vectors = all(method.base in ON_TASK_VECTORS for method in methods)
     for part in tree.get("slices", [tree]):
         entries = part.get("sources", part.get("models", []))
         base = part.get("base_model", tree.get("base_model"))
-        if method.base in ON_TASK_VECTORS:
+        if on_task_vectors:
             entries = [entry for entry in entries if entry["model"] != base]
         if model is not None and all(entry["model"] != model for entry in entries):
             return None
@@ -130,5 +147,4 @@ def _all(setting: object, value: object) -> object:
 
 
 def _tree(recipe: Recipe) -> Tree:
-    tree = plain(recipe)
-    return tree if isinstance(tree, dict) else {}
+    return dict(recipe.tree())

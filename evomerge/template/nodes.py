@@ -5,10 +5,10 @@
     Choice      one of several nodes
     Items       a list
     Keys        a mapping
-    ├── Body      a whole recipe
-    ├── Slice     an item of ``slices``
     └── Source    an item of ``models`` or ``sources``
-    Settings    what stands under ``parameters``, as far as the method reads it
+    Settings    what stands under ``parameters``, as far as a method reads it
+
+(The recipe itself, its slices and their methods are nodes of ``bodies``.)
 
 Filling gives the plain tree that a ``Recipe`` of the same content has, so that recognising is
 walking both trees side by side.
@@ -136,7 +136,8 @@ class Items:
     def match(self, tree: object, scope: Scope, bound: Point) -> Iterator[Point]:
         """A list of as many items."""
         if isinstance(tree, list) and len(tree) == len(self.children):
-            yield from _together(list(zip(self.children, tree, strict=True)), scope, bound)
+            pairs = zip(self.children, tree, strict=True)
+            yield from together([(child, item, scope) for child, item in pairs], bound)
 
 
 @dataclass(frozen=True)
@@ -156,36 +157,21 @@ class Keys:
 
     def fill(self, point: Point, scope: Scope) -> object:
         """The mapping of what they become."""
-        heads = {key: child for key, child in self.children.items() if key in self.heads}
-        inner = self.within(scope, {key: child.fill(point, scope) for key, child in heads.items()})
+        inner = self.within(scope, self.known(point, scope))
         filled = {key: child.fill(point, inner) for key, child in self.children.items()}
         return {key: value for key, value in filled.items() if value is not ABSENT}
+
+    def known(self, point: Point, scope: Scope) -> Mapping[str, object]:
+        """What the keys become that decide about the others."""
+        heads = {key: child for key, child in self.children.items() if key in self.heads}
+        return {key: child.fill(point, scope) for key, child in heads.items()}
 
     def match(self, tree: object, scope: Scope, bound: Point) -> Iterator[Point]:
         """A mapping with these keys."""
         if isinstance(tree, Mapping) and tree.keys() <= self.children.keys():
-            pairs = [(child, tree.get(key, ABSENT)) for key, child in self.children.items()]
-            yield from _together(pairs, self.within(scope, tree), bound)
-
-
-class Body(Keys):
-    """A whole recipe."""
-
-    heads = ("merge_method", "base_model")
-
-    def within(self, scope: Scope, heads: Mapping[str, object]) -> Scope:
-        """With its method and base."""
-        return scope.of_recipe(heads.get("merge_method"), heads.get("base_model"))
-
-
-class Slice(Keys):
-    """An item of ``slices``."""
-
-    heads = ("base_model",)
-
-    def within(self, scope: Scope, heads: Mapping[str, object]) -> Scope:
-        """With a base of its own, if it has one."""
-        return scope.of_slice(heads.get("base_model"))
+            inner = self.within(scope, tree)
+            pairs = [(child, tree.get(key, ABSENT), inner) for key, child in self.children.items()]
+            yield from together(pairs, bound)
 
 
 class Source(Keys):
@@ -200,7 +186,7 @@ class Source(Keys):
 
 @dataclass(frozen=True)
 class Settings:
-    """What stands under ``parameters``, as far as the method reads it.
+    """What stands under ``parameters``, as far as a method reads it.
 
     Attributes:
         children: by the name of the parameter.
@@ -209,7 +195,7 @@ class Settings:
     children: Mapping[str, Node]
 
     def fill(self, point: Point, scope: Scope) -> object:
-        """The settings that the method reads."""
+        """The settings that a method reads."""
         read = {name: child for name, child in self.children.items() if scope.reads(name)}
         return {name: child.fill(point, scope) for name, child in read.items()} or ABSENT
 
@@ -218,7 +204,7 @@ class Settings:
         found = {} if tree is ABSENT else tree
         read = {name: child for name, child in self.children.items() if scope.reads(name)}
         if isinstance(found, Mapping) and found.keys() == read.keys():
-            yield from _together([(read[name], found[name]) for name in read], scope, bound)
+            yield from together([(read[name], found[name], scope) for name in read], bound)
 
 
 def _bind(name: str, value: Value, bound: Point) -> Point | None:
@@ -228,7 +214,7 @@ def _bind(name: str, value: Value, bound: Point) -> Point | None:
     return bound if bound[name] == value else None
 
 
-def _together(pairs: Sequence[tuple[Node, object]], scope: Scope, bound: Point) -> Iterator[Point]:
+def together(pairs: Sequence[tuple[Node, object, Scope]], bound: Point) -> Iterator[Point]:
     """All values at which every node becomes its tree; depth first, without recursion."""
     ahead: list[Iterator[Point]] = [iter([bound])]
     while ahead:
@@ -238,7 +224,7 @@ def _together(pairs: Sequence[tuple[Node, object]], scope: Scope, bound: Point) 
         elif len(ahead) > len(pairs):
             yield found
         else:
-            node, tree = pairs[len(ahead) - 1]
+            node, tree, scope = pairs[len(ahead) - 1]
             ahead.append(node.match(tree, scope, found))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -14,20 +15,11 @@ from evomerge.recipe import ModelReference
 from evomerge.recipe.entry import plain, shown
 from evomerge.recipe.reading import complaint
 from evomerge.recipe.tokenizer import Tokenizer
+from evomerge.template.bodies import Body, MethodList, Slice
 from evomerge.template.choices import Reader, chosen_or
 from evomerge.template.dimensions import Dimensions
 from evomerge.template.holes import is_hole
-from evomerge.template.nodes import (
-    Body,
-    Choice,
-    Constant,
-    Items,
-    Keys,
-    Node,
-    Settings,
-    Slice,
-    Source,
-)
+from evomerge.template.nodes import Constant, Items, Keys, Node, Settings, Source
 from evomerge.template.places import Place
 from evomerge.template.scope import Methods
 from evomerge.template.settings import SettingsReader
@@ -59,8 +51,9 @@ class TemplateReader:
         self._models = models
         self._methods = methods
         self._set: list[tuple[str, str]] = []  # the parameters set in this body, and where
+        self._taken: dict[str, None] = {}  # the methods that it may take, in reading order
         self._readers: dict[str, Reader] = {
-            "merge_method": self._method,
+            "merge_method": self._methods_of,
             "base_model": self._model,
             "models": self._models_list,
             "slices": self._slices,
@@ -86,11 +79,12 @@ class TemplateReader:
             raise RecipeError(f"{place.where}: found {shown(tree)}; expected a recipe with holes")
         if tree.get("merge_method") is None:
             raise RecipeError(f"{place.where}.merge_method: missing; a value is needed here")
-        outer, self._set = self._set, []
+        outer = self._set, self._taken
+        self._set, self._taken = [], {}
         children = dict(self._fields(tree, place))
-        self._check_parameters(list(_texts(children["merge_method"])))
-        self._set = outer
-        return Body(children)
+        self._check_parameters()
+        self._set, self._taken = outer
+        return Body.of(children)
 
     def _fields(self, tree: Mapping[str, object], place: Place) -> Iterator[tuple[str, Node]]:
         """The keys of a mapping that have a value other than their default."""
@@ -106,9 +100,21 @@ class TemplateReader:
             else:
                 yield key, _fixed(value, here)
 
+    def _methods_of(self, tree: object, place: Place) -> Node:
+        """A method, or a conditional list of methods."""
+        if isinstance(tree, Mapping):
+            entries = [(tree, place.where)]
+        elif isinstance(tree, list | tuple):
+            entries = [(item, f"{place.where}.{i}") for i, item in enumerate(tree)]
+        else:
+            return self._method(tree, place)
+        read = partial(self._read, read=self._method)
+        return MethodList.of(tuple(self.settings.conditions(entries, place, read)), place)
+
     def _method(self, tree: object, place: Place) -> Node:
         if not isinstance(tree, str) or tree not in self._methods:
             raise RecipeError(f"{place.where}: {unknown('merge method', str(tree), self._methods)}")
+        self._taken[tree] = None
         return Constant(tree)
 
     def _model(self, tree: object, place: Place) -> Node:
@@ -154,7 +160,11 @@ class TemplateReader:
         return Source(self._entry(tree, place, {"model": self._model}))
 
     def _slice(self, tree: object, place: Place) -> Node:
-        readers = {"base_model": self._model, "sources": self._models_list}
+        readers = {
+            "merge_method": self._methods_of,
+            "base_model": self._model,
+            "sources": self._models_list,
+        }
         return Slice(self._entry(tree, place, readers))
 
     def _entry(self, tree: object, place: Place, readers: Mapping[str, Reader]) -> dict[str, Node]:
@@ -183,12 +193,12 @@ class TemplateReader:
             children[name] = self.settings.read(value, here)
         return Settings(children)
 
-    def _check_parameters(self, methods: list[str]) -> None:
+    def _check_parameters(self) -> None:
         """Refuses parameters that no method has which the recipe may take."""
-        known = {name for method in methods for name in self._methods[method].params}
+        known = {name for method in self._taken for name in self._methods[method].params}
         for name, where in self._set:
             if name not in known:
-                what = f"parameter of {', '.join(methods)}"
+                what = f"parameter of {', '.join(self._taken)}"
                 raise RecipeError(f"{where}: {unknown(what, name, known)}")
 
     def _vocabulary(self, tree: object, place: Place) -> Node:
@@ -264,12 +274,3 @@ def _parts(tree: object, place: Place) -> Iterator[tuple[object, Place]]:
         yield token, inner
         if isinstance(token, Mapping):
             yield token.get("source"), inner.key("source")
-
-
-def _texts(node: Node) -> Iterator[str]:
-    """Every text that a constant, or a choice among constants, may be."""
-    if isinstance(node, Choice):
-        for option in node.options:
-            yield from _texts(option)
-    elif isinstance(node, Constant):
-        yield str(node.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -51,34 +51,36 @@ class Scope:
     Attributes:
         methods: all that there are.
         shared: the dimensions that stand in several places.
-        method: of the recipe; None before it is known.
+        chosen: the methods that may read what stands here; none before they are known.
         base: the base model, as written.
         is_base: whether the model around is the base.
     """
 
     methods: Methods
     shared: frozenset[str] = frozenset()
-    method: Method | None = None
+    chosen: tuple[Method, ...] = ()
     base: object = None
     is_base: bool = False
 
-    def of_recipe(self, method: object, base: object) -> Scope:
-        """Inside a recipe."""
-        known = isinstance(method, str) and method in self.methods
-        return replace(self, method=self.methods[str(method)] if known else None, base=base)
+    def of_recipe(self, methods: Iterable[str], base: object) -> Scope:
+        """Inside a recipe with these methods."""
+        known = (name for name in methods if name in self.methods)
+        return replace(self, chosen=tuple(self.methods[name] for name in known), base=base)
 
-    def of_slice(self, base: object) -> Scope:
+    def of_slice(self, methods: Iterable[str], base: object) -> Scope:
         """Inside a slice, whose own base, if it has one, takes the place of the recipe's."""
-        return self if base is None else replace(self, base=base)
+        return self.of_recipe(methods, self.base if base is None else base)
 
     def of_model(self, model: object) -> Scope:
         """Inside the entry of a model."""
         return replace(self, is_base=self.base is not None and model == self.base)
 
     def reads(self, name: str) -> bool:
-        """Whether a setting of this name, standing here, has an effect."""
-        param = None if self.method is None else self.method.params.get(name)
-        if self.method is None or param is None or param.ignored:
+        """Whether a setting of this name, standing here, has an effect by one of the methods."""
+        return any(self._reads(method, name) for method in self.chosen)
+
+    def _reads(self, method: Method, name: str) -> bool:
+        param = method.params.get(name)
+        if param is None or param.ignored:
             return False
-        aside = self.is_base and self.method.base in ON_TASK_VECTORS
-        return not (aside and param.per_model)
+        return not (self.is_base and method.base in ON_TASK_VECTORS and param.per_model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
+from functools import partial
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,7 +13,7 @@ from evomerge.families import Family
 from evomerge.recipe.entry import plain, shown
 from evomerge.recipe.reading import complaint
 from evomerge.recipe.settings import Setting
-from evomerge.template.choices import choice
+from evomerge.template.choices import Reader, choice
 from evomerge.template.dimensions import Dimensions
 from evomerge.template.holes import CHOOSE_KEYS, REST, SEARCH_KEYS, Search, is_hole, read_hole
 from evomerge.template.nodes import Constant, Items, Keys, Node, Slot
@@ -92,9 +93,22 @@ class SettingsReader:
                 f"{entries[0][1]}: found {shown(entries[0][0])}; expected a value; "
                 "a list of {filter, value} is the whole value of a parameter"
             )
-        return Items(tuple(self._entries(entries, place)))
+        read = partial(self.read, form=Form.VALUE)
+        return Items(tuple(self.conditions(entries, place, read)))
 
-    def _entries(self, entries: Sequence[tuple[object, str]], place: Place) -> Iterator[Node]:
+    def conditions(
+        self, entries: Sequence[tuple[object, str]], place: Place, read: Reader
+    ) -> Iterator[Keys]:
+        """The entries of a conditional list.
+
+        Args:
+            entries: each with where it stands.
+            place: of the list.
+            read: for their values.
+
+        Raises:
+            RecipeError: one is no ``{filter, value}``; or from ``read``.
+        """
         for tree, where in entries:
             if not isinstance(tree, Mapping) or is_hole(tree):
                 raise RecipeError(
@@ -109,9 +123,9 @@ class SettingsReader:
                 )
             group = None if pattern == "*" else pattern
             inner = Place(f"{where}.value", f"{place.name}[{group or REST}]")
-            yield self._condition(group, self.read(tree["value"], inner, Form.VALUE), where)
+            yield self._condition(group, read(tree["value"], inner), where)
 
-    def _condition(self, group: str | None, value: Node, where: str) -> Node:
+    def _condition(self, group: str | None, value: Node, where: str) -> Keys:
         """A value for some tensors; None is for all."""
         if group is None:
             return Keys({"value": value})

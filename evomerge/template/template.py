@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from evomerge.errors import RecipeError
 from evomerge.families import Family
 from evomerge.recipe import ModelReference, Recipe
-from evomerge.recipe.entry import plain
 from evomerge.space import Space
 from evomerge.template.corners import corners
 from evomerge.template.filters import check_filters
@@ -85,7 +84,7 @@ class Template:
         return template
 
     def fill(self, point: Point) -> Recipe:
-        """The recipe at ``point``; settings that its method does not read are left out.
+        """The recipe at ``point``; settings that no method reads are left out.
 
         Raises:
             RecipeError: the point lacks a dimension, or has a value outside of one; or there is
@@ -187,4 +186,4 @@ class Template:
 
     def _bound(self, recipe: Recipe) -> Point | None:
         """The values of the dimensions that the recipe depends on; None if it is none of ours."""
-        return next(self._root.match(plain(recipe), self._scope, {}), None)
+        return next(self._root.match(recipe.tree(), self._scope, {}), None)

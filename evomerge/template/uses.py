@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import TypeAlias
 
+from evomerge.template.bodies import METHOD
 from evomerge.template.nodes import Choice, Constant, Items, Keys, Node, Settings, Slot
 from evomerge.template.scope import Scope
 
@@ -40,8 +41,8 @@ def _below(node: Node, scope: Scope, path: Path) -> Iterable[tuple[Node, Scope, 
     if isinstance(node, Keys):
         return (
             (child, node.within(scope, heads), inner)
-            for inner, heads in _heads(node, path)
-            for child in node.children.values()
+            for key, child in node.children.items()
+            for inner, heads in _heads(node, path, key)
         )
     if isinstance(node, Settings):
         return ((c, scope, path) for name, c in node.children.items() if scope.reads(name))
@@ -61,21 +62,31 @@ def options(choice: Choice) -> Iterator[tuple[Path, Node]]:
         yield {choice.dimension.name: label}, option
 
 
-def _heads(node: Keys, path: Path) -> Iterator[tuple[Path, Mapping[str, object]]]:
-    """What the keys that decide about the others may be, and how they come to be it."""
-    keys = [key for key in node.heads if key in node.children]
-    for combination in product(*(_values(node.children[key], {}) for key in keys)):
+def _heads(node: Keys, path: Path, key: str) -> Iterator[tuple[Path, Mapping[str, object]]]:
+    """What the keys that decide about ``key`` may be, and how they come to be it.
+
+    Of the methods of a recipe, one at a time: a parameter counts that one of them reads.
+    """
+    keys = [head for head in node.heads if head in node.children and head != key]
+    for combination in product(*(_values(node.children[head], {}) for head in keys)):
         inner: Path | None = path
         for labels, _ in combination:
             inner = None if inner is None else joined(inner, labels)
         if inner is not None:
-            yield inner, {key: value for key, (_, value) in zip(keys, combination, strict=True)}
+            yield inner, {head: value for head, (_, value) in zip(keys, combination, strict=True)}
 
 
 def _values(node: Node, path: Path) -> Iterator[tuple[Path, object]]:
+    """What a node may be; of a list, one item of it."""
     if isinstance(node, Constant):
         yield path, node.value
     elif isinstance(node, Choice):
         for labels, option in options(node):
             if (inner := joined(path, labels)) is not None:
                 yield from _values(option, inner)
+    elif isinstance(node, Items):
+        for child in node.children:
+            yield from ((inner, [value]) for inner, value in _values(child, path))
+    elif isinstance(node, Keys):
+        key = METHOD if METHOD in node.children else "value"  # a slice, or an entry of a list
+        yield from ((inner, {key: value}) for inner, value in _values(node.children[key], path))

@@ -103,10 +103,36 @@ def entries(draw, methods, extra=()):
     return found
 
 
+def words(methods):
+    """A method, or a choice of methods."""
+    if len(methods) == 1:
+        return st.just(methods[0])
+    several = st.lists(st.sampled_from(methods), min_size=2, unique=True)
+    return st.sampled_from(methods) | several.map(lambda found: {"choose": found})
+
+
+@st.composite
+def method_lists(draw, methods):
+    """A conditional list of methods, or of choices of them."""
+    entries = [{"filter": each, "value": draw(words(methods))} for each in draw(filters)]
+    return [*entries, {"value": draw(words(methods))}]
+
+
+@st.composite
+def method_settings(draw, methods):
+    """Everything that ``merge_method`` may be."""
+    setting = words(methods) | method_lists(methods)
+    if draw(st.booleans()):
+        return draw(setting)
+    return {"choose": [draw(st.sampled_from(methods)), draw(method_lists(methods))]}
+
+
 @st.composite
 def slices(draw, methods):
     sources = draw(entries(methods, [("layer_range", [0, 2])]))
     found = {"sources": sources}
+    if draw(st.booleans()):
+        found["merge_method"] = draw(method_settings(methods))
     if draw(st.booleans()):
         found["base_model"] = draw(st.sampled_from(["sums", {"choose": ["base", "words"]}]))
     if draw(st.booleans()):
@@ -117,8 +143,9 @@ def slices(draw, methods):
 @st.composite
 def bodies(draw):
     methods = draw(st.lists(st.sampled_from(METHODS), min_size=1, max_size=3, unique=True))
-    several = len(methods) > 1
-    body = {"merge_method": {"choose": methods} if several else methods[0]}
+    several = {"choose": methods} if len(methods) > 1 else methods[0]
+    body = {"merge_method": draw(st.just(several) | method_settings(methods))}
+    methods = [method for method in methods if f"'{method}'" in repr(body)]
     if draw(st.booleans()):
         body["models"] = draw(entries(methods))
     else:
