@@ -59,7 +59,7 @@ FLOORS = {
 }
 
 # Their modules register themselves; nobody imports one by name.
-PLUG_INS = {"methods": "merge_method", "evaluators": "evaluator"}
+PLUG_INS = {"methods": "merge_method", "evaluators": "evaluator", "optimizers": "optimizer"}
 
 # May be imported inside functions: slow libraries at the edge and optional extras.
 SLOW = {
