@@ -74,7 +74,7 @@ def proven(prepared: Prepared, objective: Objective, watcher: Watcher) -> tuple[
             none of an evaluator's.
     """
     starts = list(prepared.starts)
-    failures: list[str] = []
+    failures: dict[str, list[str]] = {}
     for number, start in enumerate(starts):
         result = start.result
         if result is None:
@@ -83,14 +83,21 @@ def proven(prepared: Prepared, objective: Objective, watcher: Watcher) -> tuple[
         starts[number] = replace(start, result=result)
         if result.failure is None:
             return tuple(starts)
-        failures.append(f"{start.label}: {result.failure.message}")
+        failures.setdefault(result.failure.message, []).append(start.label)
     if failures:
+        listed = [f"{_named(labels)}: {message}" for message, labels in failures.items()]
         raise SearchError(
             f"{prepared.located.path}: every baseline failed; nothing can be searched\n       "
-            + "\n       ".join(failures[:SHOWN])
+            + "\n       ".join(listed[:SHOWN])
         )
     _scored(prepared, objective, prepared.template.fill(prepared.template.space.middle()))
     return ()
+
+
+def _named(labels: Sequence[str]) -> str:
+    """``base and 4 others``."""
+    others = len(labels) - 1
+    return labels[0] + f" and {others} other{'s' * (others > 1)}" * (others > 0)
 
 
 def rehearse(prepared: Prepared) -> Rehearsal:

@@ -14,6 +14,8 @@ import pytest
 
 from evomerge.checkpoint import output
 from tests.cli.bad_input import BAD_INPUT, IN_THE_RECIPE, change_config, linear, ties
+from tests.cli.bad_input_configs import BAD_CONFIGS
+from tests.cli.bad_input_runs import BAD_RUNS
 from tests.cli.test_interrupts import INTERRUPTIONS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
@@ -24,12 +26,16 @@ IN_A_PROCESS = ("an unknown verb", "not YAML", "a truncated file", "an output th
 
 
 def documented() -> dict[str, str]:
-    """The messages of the document by their titles; lines of one message as lines."""
+    """The messages of the document by their titles, none of which stands twice.
+
+    Lines of one message are lines.
+    """
     rows = re.findall(r"^\| (.+?) \| (.*?) \| .+ \|$", DOCUMENT.read_text("utf-8"), re.MULTILINE)
+    rows = [row for row in rows if row[0] not in {"bad input", "what happens"}]
+    assert len(dict(rows)) == len(rows)
     return {
         title: "\n".join(text for _, text in re.findall(r"(`+) ?(.+?) ?\1", cell))
         for title, cell in rows
-        if title not in {"bad input", "what happens"}
     }
 
 
@@ -52,7 +58,10 @@ def count_free_space(monkeypatch, free: int) -> None:
 
 
 def test_the_document_and_the_tests_have_the_same_rows():
-    assert list(documented()) == [*BAD_INPUT, *INTERRUPTIONS]
+    titles = list(documented())
+    tested = (BAD_INPUT, BAD_CONFIGS, BAD_RUNS, INTERRUPTIONS)
+    assert sorted(titles) == sorted(title for cases in tested for title in cases)
+    assert [title for title in titles if title in BAD_INPUT] == list(BAD_INPUT)
 
 
 @pytest.mark.parametrize("title", BAD_INPUT)
