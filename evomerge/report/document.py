@@ -52,9 +52,14 @@ def scores_table(summary: Summary, trials: Iterable[Trial]) -> Table:
         if held:
             line = summary.held_out.get(trial.number)
             rows[-1] += ["" if line is None else _score(line, name) for name in names]
-    total = [describe_gain(summary.goals)] if summed else []
+    total = [_name_of_total(summary.goals)] if summed else []
     headings = ["trial", "what", *names, *total, *(f"{name}, held out" for name in names if held)]
     return table(headings, rows, words=("what",))
+
+
+def _name_of_total(goals: Goals) -> str:
+    """A heading for the one number that several scores come to."""
+    return "mean" if describe_gain(goals).startswith("the mean") else "weighted sum"
 
 
 def _verdicts(summary: Summary) -> Iterator[Block]:

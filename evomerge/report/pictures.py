@@ -103,6 +103,10 @@ def _scatter(summary: Summary, feasible: Sequence[Trial]) -> Figure:
     return figure
 
 
+# Degrees, and pixels for what is slanted by them.
+SLANT, ROOM = -20, 110
+
+
 def _coordinates(summary: Summary, trials: Sequence[Trial]) -> Figure:
     """A line for each trial over the dimensions, coloured by what it is worth."""
     from plotly.graph_objects import Figure, Parcoords
@@ -111,7 +115,12 @@ def _coordinates(summary: Summary, trials: Sequence[Trial]) -> Figure:
     worths = _worths(summary, trials)
     axes = [_axis(name, trials) for name in names]
     axes.append({"label": "worth", "values": worths})
-    return Figure(Parcoords(line={"color": worths, "colorscale": "Viridis"}, dimensions=axes))
+    line = {"color": worths, "colorscale": "Viridis"}
+    # Slanted, and below: the names of neighbouring axes are longer than the space between them.
+    drawn = Parcoords(line=line, dimensions=axes, labelangle=SLANT, labelside="bottom")
+    figure = Figure(drawn)
+    figure.update_layout(margin={"b": ROOM, "l": ROOM, "r": ROOM})
+    return figure
 
 
 def _axis(name: str, trials: Sequence[Trial]) -> dict[str, Any]:
