@@ -1,6 +1,6 @@
 """Which optimizer finds the better merge? Landscapes like those of merging, scored through noise.
 
-    python benchmarks/optimizers.py [--seeds 10] [--trials 300] [--only cma tpe] [--costs]
+    python benchmarks/optimizers.py [--seeds 10] [--only cma tpe] [--landscapes 0 3] [--costs]
 
 Loss over a landscape: weights of experts by group of layers, best when small and unequal, with
 interference between the experts of a group; the models alone and their mean are far from it. A
@@ -274,6 +274,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument("--only", nargs="+", default=list(OPTIMIZERS), choices=OPTIMIZERS)
+    parser.add_argument("--landscapes", nargs="+", type=int, default=list(range(len(LANDSCAPES))))
     parser.add_argument("--costs", action="store_true")
     options = parser.parse_args()
     if options.costs:
@@ -286,8 +287,8 @@ def main() -> None:
         return
     print("| landscape | trials | optimizer | regret | better than random by, 95 % |")
     print("|---|---|---|---|---|")
-    for landscape in LANDSCAPES:
-        compare(landscape, options.only, options.seeds, options.trials)
+    for number in options.landscapes:
+        compare(LANDSCAPES[number], options.only, options.seeds, options.trials)
 
 
 if __name__ == "__main__":
