@@ -22,6 +22,7 @@ from evomerge.export import (
     write_folder,
 )
 from evomerge.export import export as exported
+from evomerge.export.multi import obstacle
 from evomerge.recipe import Recipe
 from evomerge.study import Study
 
@@ -38,6 +39,10 @@ def export(  # noqa: PLR0913, PLR0917  the signature is the command line
     model: Annotated[
         Path | None, Option(help="Also merge it into this folder.", metavar="DIR")
     ] = None,
+    multi: Annotated[
+        Path | None,
+        Option(help="Also write it in steps, for mergekit-multi.", metavar="FILE"),
+    ] = None,
     force: Annotated[bool, Option("--force", help="Replace what stands there.")] = False,
 ) -> None:
     """Writes a recipe of a run as YAML that mergekit reads, below a comment that says what it is.
@@ -46,8 +51,9 @@ def export(  # noqa: PLR0913, PLR0917  the signature is the command line
     """
     if sum((best, simplified, trial is not None, front)) > 1:
         raise OutputError("export: give one of --best, --simplified, --trial and --front")
-    if front and model is not None:
-        raise OutputError("export: --model writes one model; choose a trial of the front")
+    for option, one in (("--model writes one model", model), ("--multi writes one recipe", multi)):
+        if front and one is not None:
+            raise OutputError(f"export: {option}; choose a trial of the front")
     (check_folder if front else check_file)(out, force=force)
     study = Study.open(run)
     trials = chosen(study, Choice(trial, simplified, front))
@@ -56,10 +62,26 @@ def export(  # noqa: PLR0913, PLR0917  the signature is the command line
     if front:
         write_folder(out, folder_of(study, leaving), force=force)
     else:
+        steps = None if multi is None else _steps(leaving[0], multi, force=force)
         if model is not None:
             _merge(leaving[0].recipe, model, force=force)
+        if multi is not None and steps is not None:
+            write_file(multi, steps, force=force)
         write_file(out, leaving[0].text, force=force)
-    _tell(leaving, out, model)
+    _tell(leaving, out, model, multi)
+
+
+def _steps(leaving: Exported, out: Path, *, force: bool) -> str:
+    """The content of a file for mergekit-multi, if it may be written."""
+    check_file(out, force=force)
+    if leaving.multi is not None:
+        return leaving.multi
+    recipe = leaving.recipe
+    if len(recipe.method_names()) == 1:
+        raise OutputError(
+            f"{out}: one method makes this model; leave out --multi, use mergekit-yaml"
+        )
+    raise OutputError(f"{out}: no file for mergekit-multi makes this model: {obstacle(recipe)}")
 
 
 def _merge(recipe: Recipe, out: Path, *, force: bool) -> None:
@@ -72,7 +94,7 @@ def _merge(recipe: Recipe, out: Path, *, force: bool) -> None:
         write_merge(plan, out, force=force, progress=advance)
 
 
-def _tell(leaving: list[Exported], out: Path, model: Path | None) -> None:
+def _tell(leaving: list[Exported], out: Path, model: Path | None, multi: Path | None) -> None:
     for remark in dict.fromkeys(remark for each in leaving for remark in each.remarks):
         sys.stderr.write(f"warning: {remark}\n")
     numbers = ", ".join(str(each.trial.number) for each in leaving)
@@ -80,3 +102,5 @@ def _tell(leaving: list[Exported], out: Path, model: Path | None) -> None:
     sys.stdout.write(f"{out}: {what} of {leaving[0].recipe.method_title()}\n")
     if model is not None:
         sys.stdout.write(f"{model}: the model\n")
+    if multi is not None:
+        sys.stdout.write(f"{multi}: the same in steps, for mergekit-multi\n")

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from evomerge.methods.base import merge_methods
+from evomerge.recipe.methods import methods_in
 from evomerge.space import ChoiceDimension, Dimension, Space
 from evomerge.trial import Point, Value
 
@@ -81,15 +82,16 @@ def genes(space: Space) -> list[Gene]:
 
 
 def defaults_of(recipe: Mapping[str, object]) -> dict[str, Value]:
-    """What the parameters of a recipe's method are when the recipe leaves them out."""
-    method = str(recipe.get("merge_method"))
-    if method not in merge_methods:
-        return {}
-    return {
-        name: param.default
-        for name, param in merge_methods[method].params.items()
-        if not param.required and isinstance(param.default, float | int | str)
-    }
+    """What the parameters of a recipe are when it leaves them out: as its methods agree."""
+    parts = recipe.get("slices")
+    holders = [recipe, *(parts if isinstance(parts, list) else [])]
+    names = {name for each in holders for name in methods_in(each.get("merge_method"))}
+    found: dict[str, set[Value]] = {}
+    for method in (merge_methods[name] for name in names if name in merge_methods):
+        for name, param in method.params.items():
+            if not param.required and isinstance(param.default, float | int | str):
+                found.setdefault(name, set()).add(param.default)
+    return {name: values.pop() for name, values in found.items() if len(values) == 1}
 
 
 def _stem(name: str) -> str:

@@ -1,6 +1,7 @@
 """Recipes that leave a run: mergekit's YAML, and a heading that says what was found.
 
 extensions  what of a recipe mergekit does not know
+multi       a recipe of several methods, in steps that mergekit can follow
 heading     the comment above a recipe
 choice      which trials are taken
 exported    a trial as the text of a file

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from evomerge.evidence import Evidence
-from evomerge.export.extensions import remarks
+from evomerge.export.extensions import draws_masks, remarks
 from evomerge.export.heading import heading
+from evomerge.export.multi import multi_text, obstacle
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.recipe.entry import Entry
 from evomerge.study import Study
 from evomerge.trial import Trial
+
+MULTI = (
+    "For mergekit: a recipe for each run of layers with one method, and one that stacks what they "
+    "make. To follow it: mergekit-multi FILE --intermediate-dir SCRATCH --out-path MODEL"
+)
+MASKS = (
+    "mergekit draws masks anew in every run: it makes another model than the one that was scored."
+)
 
 
 @dataclass(frozen=True)
@@ -25,12 +34,15 @@ class Exported:
         recipe: what it built, folders as absolute paths.
         text: the content of the file.
         remarks: what someone who gives it to mergekit must know.
+        multi: the content of a file for ``mergekit-multi``, where the recipe has several methods
+            and there is one.
     """
 
     trial: Trial
     recipe: Recipe
     text: str
     remarks: tuple[str, ...]
+    multi: str | None = None
 
 
 def export(
@@ -49,8 +61,26 @@ def export(
     """
     read = Recipe.from_tree(trial.recipe, f"trial {trial.number}: recipe")
     recipe = Recipe.model_validate(_located(read))
-    head = heading(study, trial, recipe, evidence, today or date.today())
-    return Exported(trial, recipe, f"{head}\n{recipe.write()}", tuple(remarks(recipe)))
+    day = today or date.today()
+    said = [*remarks(recipe), *_of_multi(recipe)]
+    head = heading(study, trial, said, evidence, day)
+    multi = None
+    if len(recipe.method_names()) > 1 and obstacle(recipe) is None:
+        masks = [MASKS] if draws_masks(recipe) else []
+        above = heading(study, trial, [MULTI, *masks], evidence, day)
+        multi = f"{above}\n{multi_text(recipe)}"
+    return Exported(trial, recipe, f"{head}\n{recipe.write()}", tuple(said), multi)
+
+
+def _of_multi(recipe: Recipe) -> Iterator[str]:
+    """Whether mergekit can follow a recipe of several methods in steps."""
+    if len(recipe.method_names()) == 1:
+        return
+    reason = obstacle(recipe)
+    if reason is None:
+        yield "'evomerge export --multi FILE' writes the same recipe in steps, for mergekit-multi."
+    else:
+        yield f"It cannot be written in steps for mergekit-multi either: {reason}."
 
 
 def _located(value: object) -> object:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from importlib.metadata import version
 from textwrap import wrap
 
 from evomerge.evidence import Evidence
-from evomerge.export.extensions import remarks
-from evomerge.recipe import Recipe
 from evomerge.report.statements import sentence
 from evomerge.report.words import scores
 from evomerge.study import Study
@@ -18,13 +16,15 @@ from evomerge.trial import HOLDOUT, Trial
 WIDTH = 98  # of a line of comment, without its sign
 
 
-def heading(study: Study, trial: Trial, recipe: Recipe, evidence: Evidence, today: date) -> str:
+def heading(
+    study: Study, trial: Trial, remarks: Sequence[str], evidence: Evidence, today: date
+) -> str:
     """Lines of comment, each ending in a newline.
 
     Args:
         study: the run.
         trial: what is exported.
-        recipe: what it built.
+        remarks: what a reader of the file must know, a paragraph each.
         evidence: what the run can say for its finalists.
         today: the date.
     """
@@ -34,7 +34,7 @@ def heading(study: Study, trial: Trial, recipe: Recipe, evidence: Evidence, toda
         *_found(study, trial, evidence),
         "Folders of models are absolute paths, Hugging Face ids are as they were: this file may "
         "be moved, those folders may not.",
-        *remarks(recipe),
+        *remarks,
         f"Written by evomerge {version('evomerge')} on {today.isoformat()}.",
     ]
     lines = [

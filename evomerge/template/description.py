@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
+from itertools import product
 from math import prod
 
 from evomerge.space import ChoiceDimension, Dimension, IntDimension
@@ -11,7 +12,9 @@ from evomerge.template.fillable import Fillable
 from evomerge.template.uses import Path
 
 COLUMNS = ("dimension", "kind", "range", "read")
-ALWAYS, NEVER = "always", "never"
+ALWAYS, SOMETIMES, NEVER = "always", "sometimes", "never"
+# Combinations of options that are tried one by one.
+MANY = 10_000
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class Row:
         name: of the dimension.
         kind: ``number``, ``number (log)``, ``whole number`` or ``choice``.
         range: ``0 to 1.5``, or the options.
-        read: when a recipe depends on it: ``always``, ``never``, or at which options of others.
+        read: when a recipe depends on it: ``always``, ``sometimes``, ``never``, or at which options
+            of others.
     """
 
     name: str
@@ -111,7 +115,31 @@ def _read(name: str, paths: Sequence[Path], choices: Mapping[str, Sequence[str]]
         for choice, labels in conditions.items()
         if not any(other.startswith(f"{choice}[") for other in conditions)
     )
-    return "; ".join(telling) or ALWAYS
+    return "; ".join(telling) or _either(paths, choices)
+
+
+def _either(paths: Sequence[Path], choices: Mapping[str, Sequence[str]]) -> str:
+    """When one of several ways to a dimension is taken, of which none says it all.
+
+    A parameter that one of two methods reads, each chosen for tensors of its own, is read if either
+    choice falls on a method that reads it.
+    """
+    named = dict.fromkeys(name for path in paths for name in path)
+    if prod(len(choices[name]) for name in named) > MANY:
+        return SOMETIMES
+    combinations = product(*(choices[name] for name in named))
+    taken = (dict(zip(named, labels, strict=True)) for labels in combinations)
+    if all(any(path.items() <= each.items() for path in paths) for each in taken):
+        return ALWAYS
+    ways: dict[tuple[str, ...], list[Path]] = {}
+    for path in paths:
+        ways.setdefault(tuple(path), []).append(path)
+    return " or ".join("; ".join(_labels(found)) for found in ways.values())
+
+
+def _labels(paths: Sequence[Path]) -> Iterator[str]:
+    for name in paths[0]:
+        yield f"{name}: {', '.join(dict.fromkeys(path[name] for path in paths))}"
 
 
 def _count(number: int, what: str) -> str:
