@@ -57,9 +57,16 @@ def scores_table(summary: Summary, trials: Iterable[Trial]) -> Table:
     return table(headings, rows, words=("what",))
 
 
+# Characters of a heading that does not push its column apart.
+SHORT = 20
+
+
 def _name_of_total(goals: Goals) -> str:
     """A heading for the one number that several scores come to."""
-    return "mean" if describe_gain(goals).startswith("the mean") else "weighted sum"
+    whole = describe_gain(goals)
+    if whole.startswith("the mean"):
+        return "mean"
+    return whole if len(whole) <= SHORT else "weighted sum"
 
 
 def _verdicts(summary: Summary) -> Iterator[Block]:

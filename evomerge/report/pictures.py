@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +104,8 @@ def _scatter(summary: Summary, feasible: Sequence[Trial]) -> Figure:
     return figure
 
 
+# What a parameter's dimension begins with: the model counts, the places do not.
+OF_MODEL = re.compile(r"^.*(?:models|sources)\[([^\]]+)\]\.parameters\.")
 # Degrees, and pixels for what is slanted by them.
 SLANT, ROOM = -20, 110
 
@@ -125,7 +128,8 @@ def _coordinates(summary: Summary, trials: Sequence[Trial]) -> Figure:
 
 def _axis(name: str, trials: Sequence[Trial]) -> dict[str, Any]:
     values = [(trial.point or {})[name] for trial in trials]
-    label = name if len(name) <= LABEL else f"…{name[-LABEL:]}"
+    short = OF_MODEL.sub(r"\1 ", name)
+    label = short if len(short) <= LABEL else f"…{short[-LABEL:]}"
     if not any(isinstance(value, str) for value in values):
         return {"label": label, "values": values}
     options = sorted(map(str, set(values)))

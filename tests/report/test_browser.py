@@ -30,7 +30,7 @@ def test_its_pictures_are_drawn(tmp_path: Path, objectives):
         pytest.skip("there is no browser here")
     study = finished(tmp_path / "run", objectives=objectives)
     report = tmp_path / "report.html"
-    report.write_text(page(summarise(study)), "utf-8")
+    report.write_text(page(study, summarise(study)), "utf-8")
     done = subprocess.run(
         [browser, *ALONE, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", report.as_uri()],
         capture_output=True,
