@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import product
 
 from evomerge.errors import RecipeError, unknown
 from evomerge.methods.base import Declaration, Param, Parameters, Value, merge_methods
@@ -28,6 +27,9 @@ def check_methods(recipe: Recipe) -> None:
 def check_settings(recipe: Recipe) -> None:
     """Refuses parameters that no method has where they stand, and values of the wrong type.
 
+    Where tensors have different methods, the value for each must be one to its own method; which
+    that is `resolve` will find.
+
     Raises:
         RecipeError: where it stands, and what could stand there.
     """
@@ -41,8 +43,8 @@ def check_settings(recipe: Recipe) -> None:
                     f"{where}: {name} is one value for all models of {_names(methods)}; "
                     "move it to the parameters of the recipe or of the slice"
                 )
-            for value, param in product(scalars(setting), params):
-                _read(param, value, where)
+            for value in scalars(setting):
+                _read_by_any(params, value, where)
 
 
 def _params(name: str, methods: Sequence[Declaration], where: str) -> list[Param]:
@@ -52,6 +54,15 @@ def _params(name: str, methods: Sequence[Declaration], where: str) -> list[Param
         known = dict.fromkeys(each for method in methods for each in method.params)
         raise RecipeError(f"{where}: {unknown(f'parameter of {_names(methods)}', name, known)}")
     return found
+
+
+def _read_by_any(params: Sequence[Param], value: Scalar, where: str) -> None:
+    """Refuses a value that is one to none of the methods, as the first of them does."""
+    for param in params[1:]:
+        with suppress(RecipeError):
+            _read(param, value, where)
+            return
+    _read(params[0], value, where)
 
 
 def _names(methods: Sequence[Declaration]) -> str:
