@@ -107,6 +107,9 @@ class Engine(Protocol):
     def count_within(self, block: Block, models: Counts, bins: Counts, counts: Counts) -> None:
         """Adds to ``counts``: ``(queries, LOWER_BINS)``; no query comes twice."""
 
+    def tally(self, block: Block, model: int, keys: Counts, counts: Counts, room: int) -> int:
+        """Enters all magnitudes of a model; the room left, or -1; see ``primitives.tallies``."""
+
     def nth_equal(self, block: Block, model: int, bits: int, nth: int) -> tuple[int, int]:
         """The nth equal element's index in the block, or -1, and how many are still to find."""
 

@@ -113,6 +113,11 @@ def count_within(block: Block, models: Counts, bins: Counts, counts: Counts) -> 
     folds.count_within(_inputs(block), asked, query_of, counts)
 
 
+def tally(block: Block, model: int, keys: Counts, counts: Counts, room: int) -> int:
+    """See ``Engine.tally``."""
+    return int(scans.tally(_input(block, model), keys, counts, room))
+
+
 def nth_equal(block: Block, model: int, bits: int, nth: int) -> tuple[int, int]:
     """See ``Engine.nth_equal``."""
     inside, left = scans.nth_equal(_input(block, model), bits, nth)

@@ -101,6 +101,29 @@ def count_within(blocks: Iterable[Block], models: Counts, bins: Counts) -> Count
     return counts[query]
 
 
+def tallies(blocks: Iterable[Block], models: int, most: int) -> list[tuple[Counts, Counts]] | None:
+    """For each model the bits of all magnitudes that occur, ascending, and how often each does.
+
+    Models of 16 bits differ by few: some ten thousand in millions of elements. None if a model has
+    more than ``most``, or the engine cannot tell.
+    """
+    keys: Counts = np.full((models, 2 << most.bit_length()), -1, np.int64)
+    counts = np.zeros(keys.shape, np.int64)
+    room = [most] * models
+    for block in blocks:
+        for model in range(models):
+            left = block.engine.tally(block, model, keys[model], counts[model], room[model])
+            if left < 0:
+                return None
+            room[model] = left
+    found = []
+    for key, count in zip(keys, counts, strict=True):
+        used = np.flatnonzero(key >= 0)
+        used = used[np.argsort(key[used])]
+        found.append((key[used], count[used]))
+    return found
+
+
 def nth_equal(blocks: Iterable[Block], model: int, bits: int, nth: int) -> int:
     """The flat position of the ``nth`` element (from 1) of this magnitude; -1 if there are fewer.
 

@@ -111,6 +111,11 @@ def count_within(block: Block, models: Counts, bins: Counts, counts: Counts) -> 
         counts[query] += torch.bincount(lower, minlength=LOWER_BINS).cpu().numpy()
 
 
+def tally(block: Block, model: int, keys: Counts, counts: Counts, room: int) -> int:  # noqa: ARG001
+    """See ``Engine.tally``: always -1, as torch has no hash tables."""
+    return -1
+
+
 def nth_equal(block: Block, model: int, bits: int, nth: int) -> tuple[int, int]:
     """See ``Engine.nth_equal``."""
     found = torch.nonzero((_bits(list(_deltas(block))[model]) == bits).reshape(-1)).reshape(-1)

@@ -1,4 +1,7 @@
-"""Looking for magnitudes that are rare: stretches without any are passed in vectors."""
+"""Looking for single magnitudes, and telling apart all there are.
+
+Stretches without any of a rare one are passed in vectors.
+"""
 
 from __future__ import annotations
 
@@ -97,3 +100,36 @@ def index_of_nth(vector: Vector, first: int, wanted: np.int32, nth: int) -> int:
         index += 1
         nth -= 1 if bits_at(vector, index) == wanted else 0
     return index
+
+
+@compiled()
+def tally(inputs: Inputs, keys: NDArray, counts: NDArray, room: int) -> int:
+    """Counts every magnitude of one model in a hash table; the room left, or -1 if it ran out.
+
+    Args:
+        inputs: those of one model.
+        keys: ``(slots,)``, a power of two of them: the bits of a magnitude, or negative if free.
+        counts: ``(slots,)``.
+        room: how many further magnitudes may be entered, fewer than there are free slots.
+    """
+    vector = Vector(inputs.addresses[0], inputs.base, inputs.like)
+    for j in range(inputs.size):
+        bits = bits_at(vector, j)
+        slot = slot_of(keys, bits)
+        if keys[slot] < 0:
+            if room == 0:
+                return -1
+            room -= 1
+            keys[slot] = bits
+        counts[slot] += 1
+    return room
+
+
+@compiled()
+def slot_of(keys: NDArray, bits: np.int32) -> int:
+    """Where a magnitude is entered, or would be."""
+    # By the golden ratio: the lower bits of magnitudes are often all zero.
+    slot = int(((np.int64(bits) * 0x9E3779B1) >> 12) & (keys.size - 1))
+    while keys[slot] >= 0 and keys[slot] != bits:
+        slot = (slot + 1) & (keys.size - 1)
+    return slot

@@ -16,6 +16,7 @@ from evomerge.kernels.primitives import (
     magnitude_sums,
     nth_equal,
     row_cuts,
+    tallies,
 )
 from evomerge.kernels.sums import Floats
 from evomerge.kernels.thinning import (
@@ -50,7 +51,8 @@ class Magnitudes:
     of the elements that have just this magnitude the first ones, by position, stand above the cut.
 
     A search asks for ever new ranks of the same tensors, so the counts are kept, and the latest
-    answers. The blocks are not: they are given with each question.
+    answers. From the second question on every single magnitude is counted, if they are not too
+    many, and ranks are found without a look at the blocks. These are not kept, but given each time.
     """
 
     def __init__(self, size: int) -> None:
@@ -58,6 +60,8 @@ class Magnitudes:
         self.size = size
         self._lock = Lock()
         self._ladders: list[Ladder] | None = None
+        self._values: list[Ladder] = []
+        self._tallied = False
         self._cuts: Recent[list[Cuts]] = Recent(ANSWERS)
         self._norms: Recent[Floats] = Recent(ANSWERS)
 
@@ -113,9 +117,16 @@ class Magnitudes:
         self, blocks: Blocks, models: Counts, ranks: Sequence[int]
     ) -> tuple[Counts, Counts, Counts]:
         """Each rank's magnitude bits, its place among those of that magnitude, and their number."""
+        if self._ladders is not None and not self._tallied:  # asked again, so in a search
+            self._tallied = True
+            found = tallies(blocks, blocks.models, most_magnitudes(self.size))
+            self._values = [Ladder.of(counts, bits) for bits, counts in found or ()]
+        pairs = list(zip(models, ranks, strict=True))
+        if self._values:
+            bits, inside, ties = np.array([self._values[m].find(rank) for m, rank in pairs]).T
+            return bits, inside, ties
         if self._ladders is None:
             self._ladders = [Ladder.of(counts) for counts in count_magnitudes(blocks)]
-        pairs = zip(models, ranks, strict=True)
         upper, left, _ = np.array([self._ladders[model].find(rank) for model, rank in pairs]).T
         within = zip(count_within(blocks, models, upper), left, strict=True)
         lower, inside, ties = np.array([Ladder.of(counts).find(rank) for counts, rank in within]).T
@@ -135,10 +146,13 @@ class Ladder:
     reached: Counts
 
     @classmethod
-    def of(cls, counts: Counts) -> Ladder:
-        """``(bins,)`` counts, the smallest bin first."""
-        bins = np.flatnonzero(counts != 0)[::-1]  # of booleans: ten times as fast
-        return cls(bins, np.cumsum(counts[bins]))
+    def of(cls, counts: Counts, bins: Counts | None = None) -> Ladder:
+        """``(bins,)`` counts, the smallest bin first; ``bins`` are their numbers if not 0, 1, …."""
+        held = np.flatnonzero(counts != 0)[::-1]  # of booleans: ten times as fast
+        reached = np.cumsum(counts[held])
+        # Half the size where that is enough: a search keeps thousands of them.
+        fitting = np.int32 if counts.sum() < 1 << 31 else np.int64
+        return cls((held if bins is None else bins[held]).astype(np.int32), reached.astype(fitting))
 
     def find(self, rank: int) -> tuple[int, int, int]:
         """The bin that holds ``rank``, from 1; the rank's place in it; how many it holds."""
@@ -164,6 +178,11 @@ def _trivial(ranks: Sequence[int], size: int) -> Cuts:
         np.where(everything, 0, NOTHING_ABOVE).astype(np.int64),
         np.where(everything, EVERY_POSITION, NO_POSITION).astype(np.int64),
     )
+
+
+def most_magnitudes(size: int) -> int:
+    """How many single magnitudes of a tensor are remembered, 8 bytes each."""
+    return min(max(size >> 7, 1 << 14), 1 << 19)
 
 
 def kept_count(density: float, size: int) -> int:

@@ -18,8 +18,8 @@ from evomerge.merging.plan import Plan, plan_merge
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.workbench.settings import Settings
 
-# Known of one model's tensor: counts of magnitudes, a few thousand bins of 16 bytes, and answers.
-SURVEY_BYTES = 100_000
+# Known of one model's tensor: how often each magnitude occurs, some 20,000 of 8 bytes, and answers.
+SURVEY_BYTES = 200_000
 # Python, torch, transformers, tokenizers, and the blocks at hand.
 PROCESS_BYTES = 1 << 30
 # Of what is free, this share is left to forward passes and to other programs.

@@ -14,7 +14,8 @@ from evomerge.kernels.torch_arrays import to_numpy, to_torch
 
 PRIMITIVES = [
     "all_finite", "column_gram", "count_magnitudes", "count_within", "elected_sum", "gram",
-    "magnitude_sums", "nth_equal", "ranked_chance", "row_cuts", "weighted_sum",
+    "magnitude_sums", "nth_equal", "ranked_chance", "row_cuts", "tally",
+    "weighted_sum",
 ]  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evomerge.dtypes import BFLOAT16, FLOAT32
-from evomerge.kernels import fused
+from evomerge.kernels import fused, reference
+from evomerge.kernels.primitives import tallies
 from evomerge.kernels.scans import SPAN, STRETCH
 from tests.kernels.in_blocks import blocks_of
 
@@ -51,10 +52,8 @@ def test_the_nth_is_where_it_stands(seed: int, size: int, nth: int):
         wanted = int(np.float32(1).view(np.int32))
         places = np.flatnonzero(bits == wanted)
         (block,) = blocks_of(inputs, base)
-        if nth <= len(places):
-            expected = (places[nth - 1], 0)
-        else:
-            expected = (-1, nth - len(places))
+        missing = nth - len(places)
+        expected = (-1, missing) if missing > 0 else (places[nth - 1], 0)
         assert fused.nth_equal(block, model, wanted, nth) == expected
 
 
@@ -67,3 +66,22 @@ def test_models_may_be_looked_at_without_a_base(dtype):
     counts = np.zeros((1, 1 << 16), np.int64)
     fused.count_within(block, np.array([0]), np.array([0x3F80]), counts)
     assert counts[0, 0] == 3
+
+
+@given(st.integers(0, 99), st.integers(1, 3), SIZES)
+def test_tallies_name_every_magnitude_once(seed: int, models: int, size: int):
+    inputs, base = drawn(seed, models, size)
+    found = tallies(blocks_of(inputs, base), models, 99)
+    for (bits, counts), expected in zip(found, magnitudes(inputs, base), strict=True):
+        values, times = np.unique(expected, return_counts=True)
+        np.testing.assert_array_equal(bits, values)
+        np.testing.assert_array_equal(counts, times)
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_too_many_magnitudes_are_not_tallied(beyond: int):
+    """Also when they come in several blocks."""
+    array = np.arange(4096 + beyond, dtype=np.float32)[:, None]
+    found = tallies(blocks_of([array], height=1000), 1, 4096)
+    assert (found is None) == bool(beyond)
+    assert tallies(blocks_of([array[:5]], engine=reference), 1, 99) is None

@@ -86,6 +86,22 @@ def test_task_vectors_are_ranked_not_models():
     assert cuts.bits.item() == limit.view(np.int32)
 
 
+@given(st.data(), st.booleans())
+def test_the_second_answer_is_as_good_as_the_first(data, narrow):
+    """From then on single magnitudes are counted, where they are few enough; here, in bfloat16."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 9)))
+    inputs = list(rng.standard_normal((2, 70, 1000)).astype(BFLOAT16 if narrow else FLOAT32))
+    blocks, magnitudes = tensor_blocks(inputs), Magnitudes(70_000)
+    for number in range(3):
+        ranks = [data.draw(st.integers(1, 69_990)) + number for _ in inputs]
+        (found,) = magnitudes.cuts(blocks, ranks)
+        (fresh,) = Magnitudes(70_000).cuts(blocks, ranks)
+        np.testing.assert_array_equal(found.bits, fresh.bits)
+        np.testing.assert_array_equal(found.positions, fresh.positions)
+    assert not magnitudes._values or narrow
+    assert magnitudes._tallied == (len(magnitudes._cuts) > 1)
+
+
 def test_several_cuts_are_found_at_once():
     blocks = tensor_blocks([np.arange(100, dtype=np.float32)])
     low, high = Magnitudes(blocks.size).cuts(blocks, [90], [10])
