@@ -12,9 +12,11 @@ from evomerge.recipe.entry import Entry, form
 
 def _form(value: object) -> str:
     """Which form of a value is meant, so that complaints are about that one alone."""
-    if isinstance(value, Mapping | Entry):
-        return form("mapping")
-    return form("list" if isinstance(value, list) else "scalar")
+    return form("mapping" if isinstance(value, Mapping | Entry) else "scalar")
+
+
+def _form_or_list(value: object) -> str:
+    return form("list") if isinstance(value, list) else _form(value)
 
 
 # What may be a text, or a mapping.
@@ -80,7 +82,7 @@ Objectives: TypeAlias = Annotated[
     Text
     | Annotated[list[str], Tag(form("list"))]
     | Annotated[dict[str, float | list[str]], Tag(form("mapping"))],
-    BY_FORM,
+    Discriminator(_form_or_list),
 ]
 
 

@@ -46,8 +46,9 @@ def is_of(value: Any, kind: str | None) -> bool:
 
 
 def is_right(keyword: str, value: Any, asked: Any, root: Tree) -> bool:
-    if keyword == "anyOf":
-        return any(not any(complaints(value, each, root)) for each in asked)
+    if keyword in {"anyOf", "oneOf"}:
+        right = sum(not any(complaints(value, each, root)) for each in asked)
+        return right == 1 or (keyword == "anyOf" and right > 0)
     return RIGHT[keyword](value, asked)
 
 

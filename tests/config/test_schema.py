@@ -46,10 +46,10 @@ def test_every_search_space_is_valid(path):
         ({"seed": -1}, "config.seed: minimum"),
         ({"baselines": "some"}, "config.baselines: enum"),
         ({"models": {}}, "config.models: minProperties"),
-        ({"models": {"base": {"revision": "main"}}}, "config.models.base: anyOf"),
-        ({"objectives": {"prose": "much"}}, "config.objectives: anyOf"),
-        ({"simplify": {"steps": 0}}, "config.simplify: anyOf"),
-        ({"warm_start": ["a.yaml", 3]}, "config.warm_start.1: anyOf"),
+        ({"models": {"base": {"revision": "main"}}}, "config.models.base: oneOf"),
+        ({"objectives": {"prose": "much"}}, "config.objectives: oneOf"),
+        ({"simplify": {"steps": 0}}, "config.simplify: oneOf"),
+        ({"warm_start": ["a.yaml", 3]}, "config.warm_start.1: oneOf"),
     ],
 )
 def test_what_is_wrong_is_found(changes, expected):
