@@ -204,6 +204,26 @@ def test_parameters_are_told_by_group(family, tmp_path):
     assert given == {"weight", "density", "normalize"}
 
 
+def test_of_several_methods_the_parameters_of_each_are_told_where_they_are_read(family, tmp_path):
+    expert = str(family / "expert_1")
+    path = recipe(
+        tmp_path,
+        merge_method=[{"filter": "mlp", "value": "ties"}, {"value": "task_arithmetic"}],
+        base_model=str(family / "base"),
+        models=[{"model": expert, "parameters": {"weight": 1}}],
+        parameters={"trim": "tensor"},
+    )
+    found = inspect_recipe(path)
+    assert found.method == "ties and task_arithmetic"
+    assert found.output is not None
+    told = {one.parameter: one for one in found.output.applied}
+    assert told["trim"].values == {"mlp": ("tensor",)}
+    assert told["weight"].values == dict.fromkeys(
+        ["embeddings", "attention", "mlp", "norms", "head"], (1.0,)
+    )
+    assert list(told)[:2] == ["weight", "density"]
+
+
 def test_a_recipe_that_cannot_be_merged_still_tells_of_the_models_that_can_be_opened(
     family, tmp_path
 ):

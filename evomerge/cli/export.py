@@ -78,9 +78,7 @@ def _steps(leaving: Exported, out: Path, *, force: bool) -> str:
         return leaving.multi
     recipe = leaving.recipe
     if len(recipe.method_names()) == 1:
-        raise OutputError(
-            f"{out}: one method makes this model; leave out --multi, use mergekit-yaml"
-        )
+        raise OutputError(f"{out}: the recipe has one method; mergekit-yaml follows it as it is")
     raise OutputError(f"{out}: no file for mergekit-multi makes this model: {obstacle(recipe)}")
 
 

@@ -20,9 +20,7 @@ MULTI = (
     "For mergekit: a recipe for each run of layers with one method, and one that stacks what they "
     "make. To follow it: mergekit-multi FILE --intermediate-dir SCRATCH --out-path MODEL"
 )
-MASKS = (
-    "mergekit draws masks anew in every run: it makes another model than the one that was scored."
-)
+MASKS = "mergekit draws masks anew in every run: what it makes is not the model that was scored."
 
 
 @dataclass(frozen=True)

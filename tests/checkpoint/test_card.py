@@ -50,6 +50,16 @@ def test_the_hub_reads_what_huggingface_hub_would_write(tmp_path):
     assert card.data.to_yaml() == expected.to_yaml(original_order=list(card.data.to_dict()))
 
 
+def test_the_card_names_all_methods():
+    tree = {
+        "merge_method": [{"filter": "mlp", "value": "ties"}, {"value": "linear"}],
+        "models": [{"model": "org/words"}],
+    }
+    assert "by the methods `ties`, `linear`." in model_card(
+        Recipe.from_tree(tree), name="out", text=""
+    )
+
+
 def test_the_card_shows_the_method_the_models_and_the_recipe(tmp_path):
     body = ModelCard(card_of(tmp_path, "my-merge")).text
     assert body.startswith("\n# my-merge\n")

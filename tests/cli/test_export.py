@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from evomerge.api import tensors
 from evomerge.evidence import best_of
@@ -65,6 +66,37 @@ def test_the_model_is_what_evomerge_merge_makes_of_the_file(work, evomerge):
     assert all(scored[name].equal(exported[name]) for name in scored)
 
 
+def in_slices(first, second, *models):
+    """A recipe whose two layers have a method each."""
+    slices = [
+        {"sources": [{"model": each, "layer_range": [i, i + 1]} for each in models]} for i in (0, 1)
+    ]
+    slices[1]["merge_method"] = second
+    tree = {"merge_method": first, "base_model": models[0], "slices": slices}
+    return {**tree, "parameters": {"weight": 0.5}, "dtype": "float32"}
+
+
+def test_a_recipe_of_two_methods_leaves_as_a_model_and_in_steps(work, evomerge):
+    book = Book(work / "run", models=["base", "maths", "code"])
+    tree = in_slices("ties", "linear", "base", "maths", "code")
+    book.add(recipe=tree, answers=book.answers(0.5, 0.5))
+    places = ["--model", "model", "--multi", "steps.yaml"]
+    code, out, err = evomerge("export", "run", "out.yaml", *places)
+    assert code == 0
+    assert out.splitlines() == [
+        "out.yaml: trial 0 of ties and linear",
+        "model: the model",
+        "steps.yaml: the same in steps, for mergekit-multi",
+    ]
+    assert err.startswith("warning: mergekit does not know more than one merge_method")
+    names = [each.get("name") for each in yaml.safe_load_all(Path("steps.yaml").read_text())]
+    assert names == ["layers-0-1", "layers-1-2", None]
+    code, out, _ = evomerge("merge", "out.yaml", "merged")
+    assert (code, out.partition(",")[0]) == (0, "merged: ties and linear")
+    made = Path("model/model.safetensors").read_bytes()
+    assert made == Path("merged/model.safetensors").read_bytes()
+
+
 def test_the_file_may_be_moved(run, evomerge, monkeypatch):
     assert evomerge("export", "run", "out.yaml")[0] == 0
     moved = Path("elsewhere")
@@ -84,6 +116,9 @@ def test_the_file_may_be_moved(run, evomerge, monkeypatch):
         (["run", "base", "--front", "--force"], "base: holds more than recipes (config.json)"),
         (["run", "out.yaml", "--front", "--best"], "export: give one of --best, --simplified, "),
         (["run", "front", "--front", "--model", "m"], "export: --model writes one model; choose "),
+        (["run", "front", "--front", "--multi", "m"], "export: --multi writes one recipe; choose "),
+        (["run", "out.yaml", "--multi", "base"], "base: is a folder; name a file"),
+        (["run", "out.yaml", "--multi", "m.yaml"], "m.yaml: the recipe has one method; mergekit-"),
         (["run", "out.yaml", "--model", "base"], "/base: exists and is not empty; choose another "),
     ],
 )
@@ -94,6 +129,17 @@ def test_what_cannot_be_exported_is_refused_and_nothing_is_written(words, messag
     assert err.startswith("error: ")
     assert message in err
     assert listing() == before
+
+
+def test_steps_that_make_another_model_are_not_written(work, evomerge):
+    book = Book(work / "run", models=["base", "maths", "code"])
+    methods = [{"filter": "mlp", "value": "task_arithmetic"}, {"value": "ties"}]
+    tree = {**ties("base", "maths", "code"), "merge_method": methods}
+    book.add(recipe=tree, answers=book.answers(0.5, 0.5))
+    code, _, err = evomerge("export", "run", "out.yaml", "--multi", "steps.yaml")
+    assert code == 2
+    assert "steps.yaml: no file for mergekit-multi makes this model: the method differs" in err
+    assert {"out.yaml", "steps.yaml"}.isdisjoint(listing())
 
 
 def test_where_nothing_is_feasible_that_is_said(work, evomerge):

@@ -296,6 +296,14 @@ def test_neutral_is_what_a_recipe_need_not_say():
     assert defaults_of({"merge_method": "of a newer evomerge"}) == {}
 
 
+def test_neutral_is_what_all_methods_of_a_recipe_agree_on():
+    methods = [{"filter": "mlp", "value": "ties"}, {"value": "dare_ties"}]
+    found = defaults_of({"merge_method": methods, "slices": [{"merge_method": "slerp"}]})
+    assert found["density"] == found["lambda"] == 1.0
+    assert "normalize" not in found  # true for ties, false for dare_ties
+    assert found["trim"] == "tensor"
+
+
 def test_an_item_table_of_the_search_is_enough(study):
     """The loss is that of the objective, in its own direction: bits per byte may not rise."""
     pairs = dict.fromkeys(range(50), (-100.0, 100))

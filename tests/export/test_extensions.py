@@ -50,6 +50,27 @@ def test_a_method_that_mergekit_lacks_is_one_extension():
     assert extensions(recipe("fisher", own={"density": 1})) == ("merge_method: fisher",)
 
 
+def mixed(one: str, other: str, **more) -> Recipe:
+    return recipe([{"filter": "mlp", "value": one}, {"value": other}], **more)
+
+
+def test_several_methods_are_an_extension_each_of_which_may_have_more():
+    several = "more than one merge_method (ties and linear)"
+    assert extensions(mixed("ties", "linear")) == (several,)
+    given = {"parameters": {"trim": "global"}, "own": {"density": 0.5}}
+    assert extensions(mixed("ties", "linear", **given)) == (several, "trim: global")
+    found = extensions(mixed("fisher", "ties"))
+    assert found == ("more than one merge_method (fisher and ties)", "merge_method: fisher")
+    assert extensions(mixed("ties", "ties")) == ()
+
+
+def test_of_several_methods_those_that_draw_are_named():
+    masks = list(remarks(mixed("dare_ties", "linear")))[1]
+    assert masks.startswith("mergekit draws the masks of dare_ties anew")
+    assert "dare_ties and della" in list(remarks(mixed("dare_ties", "della")))[1]
+    assert len(list(remarks(mixed("ties", "linear")))) == 1
+
+
 def test_drawn_masks_are_remarked_on_and_nothing_is_said_of_a_plain_recipe():
     assert list(remarks(recipe())) == []
     (remark,) = remarks(recipe("dare_ties"))
