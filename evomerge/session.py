@@ -214,7 +214,7 @@ def _retry(runner: Runner) -> None:
                 point=failed.point,
                 subject=failed.number,
             )
-            runner.run(trial, Recipe.from_tree(failed.recipe))
+            runner.run(trial, Recipe.from_tree(failed.recipe), afresh=True)
 
 
 def _simplify(prepared: Prepared, runner: Runner) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from evomerge.evidence.gain import coefficients, gauge_of
 from evomerge.evidence.ledger import Ledger, baselines
@@ -18,8 +17,8 @@ from evomerge.evidence.neutral import Gene, defaults_of, genes
 from evomerge.evidence.paired import Scored, UntestableError, sample_of
 from evomerge.evidence.verdicts import FEWEST
 from evomerge.recipe import Recipe
-from evomerge.space import Space
 from evomerge.statistics.bootstrap import interval, resampled
+from evomerge.template.filling import Filling
 from evomerge.trial import SIMPLIFICATION, Point, Trial
 
 # The chance that a step is kept although it loses more than the tolerance.
@@ -30,20 +29,6 @@ DRAWS = 2000
 STEPS = 3
 
 Run = Callable[[Trial, Recipe], Trial]
-
-
-class Filling(Protocol):
-    """What is needed of a template."""
-
-    @property
-    def space(self) -> Space:
-        """Where points are."""
-
-    def fill(self, point: Point) -> Recipe:
-        """The recipe of a point."""
-
-    def settle(self, point: Point) -> Point:
-        """The point with what its recipe does not read at the middle of its range."""
 
 
 @dataclass(frozen=True)

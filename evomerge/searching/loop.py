@@ -10,33 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isclose
 from time import perf_counter
-from typing import Protocol
 
 from evomerge.errors import SearchError
 from evomerge.goals import Goals
 from evomerge.optimizers.base import Exhausted, Optimizer
-from evomerge.recipe import Recipe
 from evomerge.searching.budget import Budget, spent
 from evomerge.searching.running import Runner
 from evomerge.space import FloatDimension, Space
+from evomerge.template.filling import Filling
 from evomerge.trial import SEARCH, Point, Trial
 
 # Another machine's linear algebra moves a proposal by rounding errors: by this share of a range.
 DRIFT = 1e-5
-
-
-class Filling(Protocol):
-    """What the loop needs of a template."""
-
-    @property
-    def space(self) -> Space:
-        """Where the points are."""
-
-    def fill(self, point: Point) -> Recipe:
-        """The recipe of a point."""
-
-    def settle(self, point: Point) -> Point:
-        """The point with what its recipe does not read at the middle of its range."""
 
 
 @dataclass(frozen=True)

@@ -51,14 +51,18 @@ class Runner:
         self._known: dict[str, Trial] = {}
         self._seen = 0
 
-    def run(self, trial: Trial, recipe: Recipe, known: Result | None = None) -> Trial:
+    def run(
+        self, trial: Trial, recipe: Recipe, known: Result | None = None, *, afresh: bool = False
+    ) -> Trial:
         """Scores ``recipe``, records it as ``trial`` with what came of it, and gives that back.
 
-        A result that is ``known`` already is recorded as it is.
+        A result that is ``known`` already is recorded as it is. What is scored ``afresh`` is not
+        recalled, whatever came of the same recipe before.
         """
         if known is None:
             self.watcher.began(trial.stage, trial.number)
-        twin = self._twin(trial) if self._recalls and known is None else None
+        recalls = self._recalls and known is None and not afresh
+        twin = self._twin(trial) if recalls else None
         if twin is None:
             result = self._score(recipe) if known is None else known
         else:
@@ -79,9 +83,15 @@ class Runner:
         """The trial that scored the same recipe, if its result may be taken for another's."""
         for known in self.study.trials[self._seen :]:
             if _repeatable(known):
-                self._known.setdefault(digest_of(known.recipe), known)
+                self._remember(digest_of(known.recipe), known)
         self._seen = len(self.study.trials)
         return self._known.get(digest_of(trial.recipe))
+
+    def _remember(self, key: str, trial: Trial) -> None:
+        """The first to score a recipe stands for all, unless it failed and a later one did not."""
+        before = self._known.get(key)
+        if before is None or (before.failure is not None and trial.failure is None):
+            self._known[key] = trial
 
 
 def run_starts(runner: Runner, starts: Sequence[Start]) -> list[Trial]:

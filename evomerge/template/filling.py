@@ -1,0 +1,23 @@
+"""What a search, and whoever simplifies its winner, ask of a template."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from evomerge.recipe import Recipe
+from evomerge.space import Space
+from evomerge.trial import Point
+
+
+class Filling(Protocol):
+    """A template, or what stands for one in a test."""
+
+    @property
+    def space(self) -> Space:
+        """Where points are."""
+
+    def fill(self, point: Point) -> Recipe:
+        """The recipe of a point."""
+
+    def settle(self, point: Point) -> Point:
+        """The point with what its recipe does not read at the middle of its range."""
