@@ -137,9 +137,10 @@ def test_the_recipes_in_the_guide_are_recipes():
     whole, *parts = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
     assert Recipe.parse(whole).seed == 7
     for part in parts:
-        models = "" if "slices:" in part else "models: [{model: a}]\n"
-        Recipe.parse(f"{models}{part}merge_method: linear\n")
-    assert len(parts) == 2
+        models = "" if re.search("^(slices|models):", part, re.M) else "models: [{model: a}]\n"
+        method = "" if "merge_method:" in part else "merge_method: linear\n"
+        Recipe.parse(f"{models}{part}{method}")
+    assert len(parts) == 3
 
 
 def test_a_chain_of_merges_is_no_recipe():
