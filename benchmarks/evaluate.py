@@ -58,11 +58,20 @@ def main() -> None:
 
 def write_case(folder: Path) -> LoadedModel:
     """Writes the task to ``folder``, and makes the model."""
+    write_task(folder)
+    options = Options(layers=4, hidden=64, tokenizer=byte_tokenizer(WORDS, size=400))
+    return load_model(random_model(folder / "model", options=options), device="cpu")
+
+
+def write_task(
+    folder: Path, *, prompt: str = "Question: {{text}} Answer:", words: int = 8, answer: int = 2
+) -> None:
+    """Writes the task ``items``: ``words`` in ``prompt``, and answers of ``answer`` words."""
     draw = random.Random(0)
     with (folder / "items.jsonl").open("w") as lines:
         for _ in range(ITEMS):
-            choices = [" ".join(draw.choices(WORDS, k=2)) for _ in range(4)]
-            text = " ".join(draw.choices(WORDS, k=8))
+            choices = [" ".join(draw.choices(WORDS, k=answer)) for _ in range(4)]
+            text = " ".join(draw.choices(WORDS, k=words))
             lines.write(json.dumps({"text": text, "choices": choices, "gold": 1}) + "\n")
     task = {
         "task": "items",
@@ -73,14 +82,12 @@ def write_case(folder: Path) -> LoadedModel:
         },
         "test_split": "test",
         "output_type": "multiple_choice",
-        "doc_to_text": "Question: {{text}} Answer:",
+        "doc_to_text": prompt,
         "doc_to_choice": "{{choices}}",
         "doc_to_target": "{{gold}}",
         "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
     }
     (folder / "items.yaml").write_text(yaml.safe_dump(task))
-    options = Options(layers=4, hidden=64, tokenizer=byte_tokenizer(WORDS, size=400))
-    return load_model(random_model(folder / "model", options=options), device="cpu")
 
 
 def measure(folder: Path, model: LoadedModel) -> tuple[list[tuple[str, float, float]], float]:
