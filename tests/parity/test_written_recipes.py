@@ -249,7 +249,9 @@ def test_parameters_are_looked_up_alike(tmp_path: Path, zoo: Zoo, text: str):
 @pytest.mark.parametrize("text", [pytest.param(v, id=k) for k, v in STACKS.items()])
 def test_stacks_are_built_alike(tmp_path: Path, zoo: Zoo, text: str):
     pair = follow({**zoo(text), "dtype": "float32"}, tmp_path)
-    assert_same(pair, config=TIED if "tied/" in text else ())
+    mixed = "tied/" in text
+    # mergekit writes no head where the last model is tied, whatever the first one is.
+    assert_same(pair, config=TIED * mixed, left_out=("lm_head.weight",) * mixed)
     assert pair.ours.config["num_hidden_layers"] == pair.theirs.config["num_hidden_layers"]
 
 
