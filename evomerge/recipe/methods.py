@@ -71,11 +71,20 @@ def method_for(setting: str | Sequence[MethodCondition], tensor: str) -> str:
 
 def methods_in(setting: object) -> tuple[str, ...]:
     """Every method of a setting, or of the tree of one, once, in reading order."""
+    return tuple(dict.fromkeys(method for _, method in entries_in(setting)))
+
+
+def entries_in(setting: object) -> tuple[tuple[str | None, str], ...]:
+    """The filters and methods of a setting, or of the tree of one; a word is for all tensors."""
     if isinstance(setting, str):
-        return (setting,)
+        return ((None, setting),)
     entries = setting if isinstance(setting, list | tuple) else ()
-    values = (each["value"] if isinstance(each, Mapping) else each.value for each in entries)
-    return tuple(dict.fromkeys(values))
+    return tuple(
+        (each.get("filter"), each["value"])
+        if isinstance(each, Mapping)
+        else (each.filter, each.value)
+        for each in entries
+    )
 
 
 def settled(tree: Mapping[str, object]) -> Mapping[str, object]:

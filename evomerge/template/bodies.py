@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from evomerge.recipe.methods import MethodSetting, methods_in, settled, spread
 from evomerge.recipe.reading import complaint
-from evomerge.template.nodes import Choice, Constant, Items, Keys, Node, together
+from evomerge.template.nodes import Choice, Items, Keys, Node, pattern_of, together
 from evomerge.template.places import Place
 from evomerge.template.scope import Scope
 from evomerge.trial import Point
@@ -33,16 +33,20 @@ class MethodList(Items):
         Raises:
             RecipeError: whatever methods they are, the filters make no list of a recipe.
         """
-        filters = [each.children.get("filter", Constant(None)) for each in entries]
-        shape = [
-            {"filter": each.value if isinstance(each, Constant) else None, "value": str(number)}
-            for number, each in enumerate(filters)
-        ]
+        made = cls(tuple(entries))
+        filters = (pattern for pattern, _ in made.entries())
+        shape = [{"filter": each, "value": str(number)} for number, each in enumerate(filters)]
         try:
             _setting.validate_python(shape)
         except ValidationError as error:
             raise complaint(error, place.where) from error
-        return cls(tuple(entries))
+        return made
+
+    def entries(self) -> Iterator[tuple[str | None, Node]]:
+        """The filter of each entry, None for all tensors, and what its method is."""
+        for child in self.children:
+            if isinstance(child, Keys):
+                yield pattern_of(child), child.children["value"]
 
     def fill(self, point: Point, scope: Scope) -> object:
         """The list of ``{filter, value}``, or the word."""
@@ -53,8 +57,7 @@ class MethodList(Items):
     def match(self, tree: object, scope: Scope, bound: Point) -> Iterator[Point]:
         """The same list; or a word that every entry may be."""
         if isinstance(tree, str):
-            entries = (child for child in self.children if isinstance(child, Keys))
-            yield from together([(each.children["value"], tree, scope) for each in entries], bound)
+            yield from together([(method, tree, scope) for _, method in self.entries()], bound)
         else:
             yield from super().match(tree, scope, bound)
 
@@ -76,8 +79,7 @@ class Body(Keys):
         """With all its methods, and its base."""
         slices = heads.get(SLICES)
         parts = slices if isinstance(slices, list) else [heads]
-        names = dict.fromkeys(name for part in parts for name in methods_in(part.get(METHOD)))
-        return scope.of_recipe(names, heads.get(BASE))
+        return scope.of_recipe([part.get(METHOD) for part in parts], heads.get(BASE))
 
     def fill(self, point: Point, scope: Scope) -> object:
         """The recipe, in the one spelling of its methods."""
@@ -97,7 +99,7 @@ class Slice(Keys):
 
     def within(self, scope: Scope, heads: Mapping[str, object]) -> Scope:
         """With its methods, and a base of its own, if it has one."""
-        return scope.of_slice(methods_in(heads.get(METHOD)), heads.get(BASE))
+        return scope.of_slice(heads.get(METHOD), heads.get(BASE))
 
 
 def _inheriting(node: Node, methods: Node) -> Node:

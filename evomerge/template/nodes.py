@@ -4,6 +4,7 @@
     Slot        one number of the space
     Choice      one of several nodes
     Items       a list
+    └── Conditions    the value of a parameter for each of several filters
     Keys        a mapping
     └── Source    an item of ``models`` or ``sources``
     Settings    what stands under ``parameters``, as far as a method reads it
@@ -184,6 +185,33 @@ class Source(Keys):
         return scope.of_model(heads.get("model"))
 
 
+class Conditions(Items):
+    """The value of a parameter for each of several filters, as far as a method reads it."""
+
+    def read(self, scope: Scope) -> list[Node]:
+        """The entries that have an effect."""
+        found: list[Node] = []
+        earlier: list[str] = []
+        for child in self.children:
+            pattern = pattern_of(child)
+            if scope.reads_for(pattern, earlier):
+                found.append(child)
+            earlier += [] if pattern is None else [pattern]
+        return found
+
+    def fill(self, point: Point, scope: Scope) -> object:
+        """The list of the entries that have an effect."""
+        return [child.fill(point, scope) for child in self.read(scope)] or ABSENT
+
+    def match(self, tree: object, scope: Scope, bound: Point) -> Iterator[Point]:
+        """The same entries."""
+        read = self.read(scope)
+        found = [] if tree is ABSENT else tree
+        if isinstance(found, list) and len(found) == len(read):
+            pairs = zip(read, found, strict=True)
+            yield from together([(child, item, scope) for child, item in pairs], bound)
+
+
 @dataclass(frozen=True)
 class Settings:
     """What stands under ``parameters``, as far as a method reads it.
@@ -194,17 +222,35 @@ class Settings:
 
     children: Mapping[str, Node]
 
+    def read(self, scope: Scope) -> Mapping[str, tuple[Node, Scope]]:
+        """What a method reads, by the name of the parameter."""
+        return {
+            name: (child, scope.of_parameter(name))
+            for name, child in self.children.items()
+            if scope.reads(name)
+        }
+
     def fill(self, point: Point, scope: Scope) -> object:
         """The settings that a method reads."""
-        read = {name: child for name, child in self.children.items() if scope.reads(name)}
-        return {name: child.fill(point, scope) for name, child in read.items()} or ABSENT
+        read = self.read(scope)
+        filled = {name: child.fill(point, inner) for name, (child, inner) in read.items()}
+        return {name: value for name, value in filled.items() if value is not ABSENT} or ABSENT
 
     def match(self, tree: object, scope: Scope, bound: Point) -> Iterator[Point]:
         """The same settings."""
         found = {} if tree is ABSENT else tree
-        read = {name: child for name, child in self.children.items() if scope.reads(name)}
-        if isinstance(found, Mapping) and found.keys() == read.keys():
-            yield from together([(read[name], found[name], scope) for name in read], bound)
+        read = self.read(scope)
+        if isinstance(found, Mapping) and found.keys() <= read.keys():
+            pairs = (
+                (child, found.get(name, ABSENT), inner) for name, (child, inner) in read.items()
+            )
+            yield from together(list(pairs), bound)
+
+
+def pattern_of(entry: Node) -> str | None:
+    """The filter of an entry of a conditional list; None is all tensors."""
+    pattern = entry.children.get("filter") if isinstance(entry, Keys) else None
+    return str(pattern.value) if isinstance(pattern, Constant) else None
 
 
 def _bind(name: str, value: Value, bound: Point) -> Point | None:

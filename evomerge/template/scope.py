@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+from evomerge.recipe.methods import entries_in
 
 # Bases from which methods take task vectors: their own parameters are not read.
 ON_TASK_VECTORS = ("optional", "required")
@@ -34,6 +36,10 @@ class Method(Protocol):
         """Its parameters by name."""
 
 
+# The filter of some tensors, None for all, and their method, None if it is not known.
+Chosen: TypeAlias = tuple[str | None, Method | None]
+
+
 class Methods(Protocol):
     """All merge methods by name."""
 
@@ -51,36 +57,81 @@ class Scope:
     Attributes:
         methods: all that there are.
         shared: the dimensions that stand in several places.
-        chosen: the methods that may read what stands here; none before they are known.
+        chosen: what may read what stands here: a list of methods for each slice that it is for; no
+            lists before they are known.
         base: the base model, as written.
         is_base: whether the model around is the base.
+        parameter: whose value stands here; empty outside of parameters.
     """
 
     methods: Methods
     shared: frozenset[str] = frozenset()
-    chosen: tuple[Method, ...] = ()
+    chosen: tuple[tuple[Chosen, ...], ...] = ()
     base: object = None
     is_base: bool = False
+    parameter: str = ""
 
-    def of_recipe(self, methods: Iterable[str], base: object) -> Scope:
-        """Inside a recipe with these methods."""
-        known = (name for name in methods if name in self.methods)
-        return replace(self, chosen=tuple(self.methods[name] for name in known), base=base)
+    def of_recipe(self, methods: Iterable[object], base: object) -> Scope:
+        """Inside a recipe whose slices have these methods: each a word, or a conditional list."""
+        chosen = (
+            tuple((condition, self._method(name)) for condition, name in entries_in(setting))
+            for setting in methods
+        )
+        return replace(self, chosen=tuple(chosen), base=base)
 
-    def of_slice(self, methods: Iterable[str], base: object) -> Scope:
+    def of_slice(self, methods: object, base: object) -> Scope:
         """Inside a slice, whose own base, if it has one, takes the place of the recipe's."""
-        return self.of_recipe(methods, self.base if base is None else base)
+        return self.of_recipe([methods], self.base if base is None else base)
 
     def of_model(self, model: object) -> Scope:
         """Inside the entry of a model."""
         return replace(self, is_base=self.base is not None and model == self.base)
 
+    def of_parameter(self, name: str) -> Scope:
+        """Inside the value of a parameter."""
+        return replace(self, parameter=name)
+
     def reads(self, name: str) -> bool:
         """Whether a setting of this name, standing here, has an effect by one of the methods."""
-        return any(self._reads(method, name) for method in self.chosen)
+        return any(self._reads(method, name) for entries in self.chosen for _, method in entries)
 
-    def _reads(self, method: Method, name: str) -> bool:
-        param = method.params.get(name)
-        if param is None or param.ignored:
+    def reads_for(self, pattern: str | None, earlier: Sequence[str]) -> bool:
+        """Whether an entry of the list that stands here has an effect by one of the methods.
+
+        Args:
+            pattern: the entry's filter; None is all tensors.
+            earlier: filters of the entries before it, which leave it no tensor of theirs.
+        """
+        return any(
+            self._reads(method, self.parameter)
+            for entries in self.chosen
+            for method in _meeting(entries, pattern, earlier)
+        )
+
+    def _method(self, name: str) -> Method | None:
+        return self.methods[name] if name in self.methods else None  # noqa: SIM401 - has no get
+
+    def _reads(self, method: Method | None, name: str) -> bool:
+        param = None if method is None else method.params.get(name)
+        if method is None or param is None or param.ignored:
             return False
         return not (self.is_base and method.base in ON_TASK_VECTORS and param.per_model)
+
+
+def _meeting(
+    entries: Iterable[Chosen], pattern: str | None, earlier: Sequence[str]
+) -> Iterator[Method | None]:
+    """The methods that could make a tensor of ``pattern`` and of none of ``earlier``."""
+    for condition, method in entries:
+        if condition is None or not any(_within(each, condition) for each in earlier):
+            yield method
+        if condition is None or (pattern is not None and _within(condition, pattern)):
+            return
+
+
+def _within(part: str, pattern: str) -> bool:
+    """Whether each tensor with ``pattern`` in its name has ``part`` in it.
+
+    Not told where numbers stand: that of a layer differs between a model and the output.
+    """
+    return part in pattern and not any(sign.isdigit() for sign in part)

@@ -16,7 +16,7 @@ from evomerge.recipe.settings import Setting
 from evomerge.template.choices import Reader, choice
 from evomerge.template.dimensions import Dimensions
 from evomerge.template.holes import CHOOSE_KEYS, REST, SEARCH_KEYS, Search, is_hole, read_hole
-from evomerge.template.nodes import Constant, Items, Keys, Node, Slot
+from evomerge.template.nodes import Conditions, Constant, Items, Keys, Node, Slot
 from evomerge.template.places import Place
 
 _setting: TypeAdapter[object] = TypeAdapter(Setting)
@@ -84,7 +84,7 @@ class SettingsReader:
         if not hole.by:
             return values[0][1]
         where = f"{place.where}.by"
-        return Items(tuple(self._condition(group, value, where) for group, value in values))
+        return Conditions(tuple(self._condition(group, value, where) for group, value in values))
 
     def _conditions(self, entries: Sequence[tuple[object, str]], place: Place, form: Form) -> Node:
         """A conditional list, from its entries and where each stands."""
@@ -94,7 +94,7 @@ class SettingsReader:
                 "a list of {filter, value} is the whole value of a parameter"
             )
         read = partial(self.read, form=Form.VALUE)
-        return Items(tuple(self.conditions(entries, place, read)))
+        return Conditions(tuple(self.conditions(entries, place, read)))
 
     def conditions(
         self, entries: Sequence[tuple[object, str]], place: Place, read: Reader

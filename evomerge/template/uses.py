@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import TypeAlias
 
-from evomerge.template.bodies import METHOD
-from evomerge.template.nodes import Choice, Constant, Items, Keys, Node, Settings, Slot
+from evomerge.template.bodies import METHOD, MethodList
+from evomerge.template.nodes import Choice, Conditions, Constant, Items, Keys, Node, Settings, Slot
 from evomerge.template.scope import Scope
+
+# Stands for any method.
+OPEN = ""
 
 # The options taken, by the name of the choice.
 Path: TypeAlias = Mapping[str, str]
@@ -45,7 +48,9 @@ def _below(node: Node, scope: Scope, path: Path) -> Iterable[tuple[Node, Scope, 
             for inner, heads in _heads(node, path, key)
         )
     if isinstance(node, Settings):
-        return ((c, scope, path) for name, c in node.children.items() if scope.reads(name))
+        return ((child, inner, path) for child, inner in node.read(scope).values())
+    if isinstance(node, Conditions):
+        return ((child, scope, path) for child in node.read(scope))
     return ((child, scope, path) for child in node.children) if isinstance(node, Items) else ()
 
 
@@ -84,9 +89,26 @@ def _values(node: Node, path: Path) -> Iterator[tuple[Path, object]]:
         for labels, option in options(node):
             if (inner := joined(path, labels)) is not None:
                 yield from _values(option, inner)
-    elif isinstance(node, Items):
+    elif isinstance(node, MethodList):
+        yield from _entries(node, path)
+    elif isinstance(node, Items | Keys):
+        yield from _slices(node, path)
+
+
+def _slices(node: Items | Keys, path: Path) -> Iterator[tuple[Path, object]]:
+    """Of a list of slices one, as far as its methods go."""
+    if isinstance(node, Items):
         for child in node.children:
             yield from ((inner, [value]) for inner, value in _values(child, path))
-    elif isinstance(node, Keys):
-        key = METHOD if METHOD in node.children else "value"  # a slice, or an entry of a list
-        yield from ((inner, {key: value}) for inner, value in _values(node.children[key], path))
+    else:
+        methods = node.children[METHOD]
+        yield from ((inner, {METHOD: value}) for inner, value in _values(methods, path))
+
+
+def _entries(node: MethodList, path: Path) -> Iterator[tuple[Path, object]]:
+    """Of a list of methods one entry, behind those before it, whose methods are left open."""
+    before: list[dict[str, object]] = []
+    for pattern, value in node.entries():
+        for inner, method in _values(value, path):
+            yield inner, [*before, {"filter": pattern, "value": method}]
+        before.append({"filter": pattern, "value": OPEN})

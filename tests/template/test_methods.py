@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evomerge.errors import RecipeError
 from evomerge.families import FAMILIES
-from evomerge.space import ChoiceDimension
+from evomerge.merging.models import open_models
+from evomerge.merging.plan import plan_merge
+from evomerge.methods.base import merge_methods
+from evomerge.recipe import ModelReference, Recipe
+from evomerge.space import ChoiceDimension, rounded
+from evomerge.template import Template
 from evomerge.template.description import describe
+from tests.merging.tiny import llama, model, tuned
 from tests.template.templates import read
 
 BY_FILTER = """
@@ -75,6 +85,114 @@ def test_a_parameter_counts_if_one_of_the_chosen_methods_reads_it(attention, res
     assert ("trim" in tree["parameters"]) == (TRIM not in inert)
     assert tree["models"][1]["parameters"]["density"] == 0.3
     assert ("parameters" in tree["models"][0]) == (OF_BASE not in inert)
+
+
+def test_a_value_for_some_tensors_counts_if_one_of_their_methods_reads_it():
+    template = read("""
+        merge_method:
+          - {filter: attn, value: {choose: [ties, task_arithmetic]}}
+          - {value: {choose: [ties, task_arithmetic]}}
+        base_model: base
+        models:
+          - model: sums
+            parameters: {weight: 1, density: {search: [0.1, 1], by: [q_proj, attn]}}
+    """)
+    density = "models[sums].parameters.density"
+    of = {label: f"{density}[{label}]" for label in ("q_proj", "attn", "rest")}
+    mixed = {ATTENTION: "ties", REST: "task_arithmetic"}
+    # A tensor with q_proj in its name may have attn in it, or not.
+    assert template.inert(template.at(mixed)) == {of["rest"]}
+    kept = template.fill(template.at(mixed)).tree()["models"][0]["parameters"]["density"]
+    assert [entry["filter"] for entry in kept] == ["q_proj", "attn"]
+    mixed = {ATTENTION: "task_arithmetic", REST: "ties"}
+    assert template.inert(template.at(mixed)) == {of["attn"]}
+    both = {ATTENTION: "task_arithmetic", REST: "task_arithmetic"}
+    assert template.inert(template.at(both)) == set(of.values())
+
+
+def test_the_numbers_of_layers_are_not_those_of_the_output():
+    """In slices, ``layers.1`` of a model is another layer than ``layers.1`` of the output."""
+    density = "[{filter: layers.1, value: 0.2}, {value: 0.7}]"
+    template = read(f"""
+        merge_method: [{{filter: layers.1, value: ties}}, {{value: task_arithmetic}}]
+        base_model: base
+        slices:
+          - sources:
+              - {{model: base, layer_range: [1, 3]}}
+              - model: sums
+                layer_range: [1, 3]
+                parameters: {{weight: 1, density: {density}}}
+    """)
+    kept = template.fill({}).tree()["slices"][0]["sources"][1]["parameters"]["density"]
+    assert [entry["value"] for entry in kept] == [0.2, 0.7]
+
+
+PARTS = ["attn", "self_attn", "q_proj", "mlp", "layers.0", "layers.1", "norm", "lm_head", "a"]
+MANY = ["linear", "ties", "task_arithmetic", "dare_ties", "model_stock"]
+
+
+@st.composite
+def lists(draw, values, *before):
+    """A conditional list; its last entry is for all other tensors."""
+    filters = draw(st.lists(st.sampled_from(PARTS), max_size=3, unique=True))
+    entries = [{"filter": each, "value": draw(values)} for each in filters]
+    return [*before, *entries, {"value": draw(values)}]
+
+
+@st.composite
+def mixtures(draw):
+    """A recipe without holes, of two slices that turn the layers of the models around."""
+    numbers, flags = st.floats(0.1, 1).map(rounded), st.booleans()
+    # One that makes no tensor, so that its parameters may be given everywhere.
+    methods = lists(st.sampled_from(MANY), {"filter": "none", "value": "ties"})
+    slices = []
+    for first in (1, 0):
+        sources = [
+            {
+                "model": alias,
+                "layer_range": [first, first + 1],
+                "parameters": {"weight": draw(lists(numbers)), "density": draw(lists(numbers))},
+            }
+            for alias in ("base", "sums", "words")
+        ]
+        slices.append({"sources": sources, "parameters": {"lambda": draw(lists(numbers))}})
+    slices[1]["merge_method"] = draw(methods)
+    tree = {"merge_method": draw(methods), "base_model": "base", "slices": slices}
+    shared = {"normalize": draw(lists(flags))}
+    if "model_stock" in json.dumps(tree):
+        shared["filter_wise"] = draw(lists(flags))
+    return tree | {"parameters": shared}
+
+
+@pytest.fixture(scope="module")
+def folders(module_folder):
+    base = llama()
+    tensors = {"base": base, "sums": tuned(base, 1), "words": tuned(base, 2)}
+    return {alias: str(model(module_folder / alias, each)) for alias, each in tensors.items()}
+
+
+@settings(max_examples=60)
+@given(mixtures())
+def test_what_is_left_out_decides_nothing(folders, tree):
+    """The plan of a recipe in full, and of what a template of it fills to, are the same."""
+    text = json.dumps(tree)
+    for alias, folder in folders.items():
+        text = text.replace(f'"{alias}"', json.dumps(folder))
+    references = {alias: ModelReference(folder) for alias, folder in folders.items()}
+    filled = Template.read(tree, references, merge_methods).fill({})
+    models = open_models(filled)
+    ours, theirs = plan_merge(filled, models), plan_merge(Recipe.parse(text), models)
+    assert [t.info for t in ours.tensors] == [t.info for t in theirs.tensors]
+    for one, other in zip(ours.tensors, theirs.tensors, strict=True):
+        assert (one.method, one.inputs, one.base) == (other.method, other.inputs, other.base)
+        assert read_of(one) == read_of(other), one.info.name
+
+
+def read_of(tensor):
+    """The parameters that have an effect."""
+    found = {**tensor.parameters.shared, **tensor.parameters.per_model}
+    params = tensor.method.params
+    return {name: value for name, value in found.items() if not params[name].ignored}
 
 
 def test_it_is_told_when_a_parameter_is_read():
