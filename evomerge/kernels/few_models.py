@@ -17,6 +17,8 @@ from evomerge.noise import DRAWS
 
 # Compiling takes longer, and gains less, the more models there are.
 MOST = 6
+# In place of weights: for more models than one, the kernels are compiled without the division.
+_UNDIVIDED = (np.float32(0),)
 
 
 def weighted_sum(block: Block, shares: Shares, out: NDArray) -> bool:
@@ -32,9 +34,8 @@ def elected_sum(block: Block, election: Election, out: NDArray) -> bool:
     """Does it, or returns False: there are too many models, or thinning goes by row or rank."""
     if len(block.inputs) > MOST or block.base is None:
         return False
-    weights = election.weights if election.normalize else np.zeros(len(block.inputs))
-    scale = np.float32(election.scale)
-    vote = unrolled.Vote(_floats(election.factors), _floats(weights), scale)
+    weights = _floats(election.weights) if election.normalize else _UNDIVIDED
+    vote = unrolled.Vote(_floats(election.factors), weights, np.float32(election.scale))
     if isinstance(election.thinning, Chance):
         drawn = _drawn(block, election.thinning)
         if drawn is None:

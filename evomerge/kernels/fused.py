@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evomerge.dtypes import BFLOAT16
-from evomerge.kernels import few_models, folds, loops, ranking, scans
+from evomerge.kernels import few_models, folds, loops, ranking, scans, survivors
 from evomerge.kernels.block import Block, Counts, NDArray
 from evomerge.kernels.primitives import UPPER_BINS
 from evomerge.kernels.sums import Election, Floats, Shares
@@ -90,7 +90,10 @@ def magnitude_sums(block: Block, thinning: Thinning, *, before: bool) -> Floats:
     """See ``Engine.magnitude_sums``."""
     span = block.where.tile
     out = np.empty((-(-block.size // span), 1 + before, len(block.inputs)))
-    folds.magnitude_sums(_inputs(block), _thin(block, thinning), span, out)
+    if isinstance(thinning, Chance):
+        survivors.magnitude_sums(_inputs(block), _draws(block, thinning), span, out)
+    else:
+        folds.magnitude_sums(_inputs(block), _thin(block, thinning), span, out)
     return out
 
 
@@ -236,6 +239,11 @@ def _unpacked(block: Block, kept: Kept) -> NDArray:
     rows = kept.bits[:, first : first + block.rows]
     flags = np.unpackbits(rows, axis=2, count=block.where.columns)
     return flags.reshape(len(rows), -1)
+
+
+def _draws(block: Block, chance: Chance) -> survivors.Draws:
+    lasts = np.minimum(chance.thresholds, DRAWS) - 1
+    return survivors.Draws(lasts, np.array(block.where.keys, np.uint32), block.where.offset)
 
 
 def _thin(block: Block, thinning: Thinning) -> loops.Thin:

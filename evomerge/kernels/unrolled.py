@@ -45,7 +45,7 @@ class Drawn(NamedTuple):
 
 
 class Vote(NamedTuple):
-    """An ``Election``; with zeros for weights nothing is divided."""
+    """An ``Election``; with a single zero in place of the weights nothing is divided."""
 
     factors: Numbers
     weights: Numbers
@@ -121,6 +121,7 @@ def sum_drawn(vectors: Vectors, kept: Drawn, vote: Vote, out: NDArray) -> None:
 @compiled()
 def elect_between(vectors: Vectors, kept: Between, vote: Vote, out: NDArray) -> None:
     """What is kept and agrees with the sign of the weighted sum."""
+    divides = len(vote.weights) == len(vote.factors)  # known to the compiler
     for j in range(out.size):
         start = widen(element(vectors.base, j, vectors.like))
         total = np.float32(-0.0)
@@ -133,14 +134,18 @@ def elect_between(vectors: Vectors, kept: Between, vote: Vote, out: NDArray) -> 
             value = between(change(vectors, model, start, j), kept, model)
             vote_of = value * vote.factors[model] * sign
             agreed += np.float32(0) if vote_of <= 0 else vote_of  # so that NaN stays NaN
-            divisor += vote.weights[model] if vote_of > 0 else np.float32(0)
-        agreed = agreed * sign / (divisor if divisor != 0 else np.float32(1))
+            if divides:
+                divisor += vote.weights[model] if vote_of > 0 else np.float32(0)
+        agreed *= sign
+        if divides:
+            agreed /= divisor if divisor != 0 else np.float32(1)
         out[j] = narrow(start + agreed * vote.scale, out)
 
 
 @compiled()
 def elect_drawn(vectors: Vectors, kept: Drawn, vote: Vote, out: NDArray) -> None:
     """What is kept and agrees with the sign of the weighted sum."""
+    divides = len(vote.weights) == len(vote.factors)  # known to the compiler
     for j in range(out.size):
         start = widen(element(vectors.base, j, vectors.like))
         total = np.float32(-0.0)
@@ -153,6 +158,9 @@ def elect_drawn(vectors: Vectors, kept: Drawn, vote: Vote, out: NDArray) -> None
             value = drawn(change(vectors, model, start, j), kept, model, j)
             vote_of = value * vote.factors[model] * sign
             agreed += np.float32(0) if vote_of <= 0 else vote_of  # so that NaN stays NaN
-            divisor += vote.weights[model] if vote_of > 0 else np.float32(0)
-        agreed = agreed * sign / (divisor if divisor != 0 else np.float32(1))
+            if divides:
+                divisor += vote.weights[model] if vote_of > 0 else np.float32(0)
+        agreed *= sign
+        if divides:
+            agreed /= divisor if divisor != 0 else np.float32(1)
         out[j] = narrow(start + agreed * vote.scale, out)
