@@ -221,7 +221,11 @@ def test_of_several_methods_the_parameters_of_each_are_told_where_they_are_read(
     assert told["weight"].values == dict.fromkeys(
         ["embeddings", "attention", "mlp", "norms", "head"], (1.0,)
     )
-    assert list(told)[:2] == ["weight", "density"]
+    assert list(told)[:3] == ["merge_method", "weight", "density"]
+    assert told["merge_method"].given
+    assert told["merge_method"].values == dict.fromkeys(
+        ["embeddings", "attention", "norms", "head"], ("task_arithmetic",)
+    ) | {"mlp": ("ties",)}
 
 
 def test_a_recipe_that_cannot_be_merged_still_tells_of_the_models_that_can_be_opened(

@@ -20,6 +20,8 @@ from evomerge.methods.base import Value, merge_methods
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.recipe.reading import following
 
+METHOD = "merge_method"
+
 
 @dataclass(frozen=True)
 class SliceFacts:
@@ -38,7 +40,7 @@ class SliceFacts:
 
 @dataclass(frozen=True)
 class Applied:
-    """What a parameter of the method is, for each kind of tensors.
+    """What a parameter of the method, or the method itself, is for each kind of tensors.
 
     Attributes:
         parameter: its name.
@@ -60,7 +62,7 @@ class OutputFacts:
     Attributes:
         contents: its tensors.
         slices: where its layers come from.
-        applied: the parameters of the methods.
+        applied: the parameters of the methods; where there are several methods, first these.
     """
 
     contents: Contents
@@ -157,16 +159,19 @@ def _applied(plan: Plan) -> Iterable[Applied]:
         if tensor.parameters is None:
             continue
         kind = group_of(plan.models.family, tensor.info.name)
-        for name, value in tensor.parameters.shared.items():
+        shared = {METHOD: tensor.method.name, **tensor.parameters.shared}
+        for name, value in shared.items():
             found.setdefault((name, None), {}).setdefault(kind, []).append(value)
         for name, values in tensor.parameters.per_model.items():
             for each, value in zip(tensor.inputs, values, strict=True):
                 key = (name, names[each.model])
                 found.setdefault(key, {}).setdefault(kind, []).append(value)
-    given = plan.recipe.parameter_names()
-    declared = (merge_methods[name].params for name in plan.recipe.method_names())
-    ordered = dict.fromkeys(name for params in declared for name in params)
-    order = {name: place for place, name in enumerate(ordered)}
+    given = {METHOD, *plan.recipe.parameter_names()}
+    methods = plan.recipe.method_names()
+    declared = dict.fromkeys(name for method in methods for name in merge_methods[method].params)
+    order = {name: place for place, name in enumerate([METHOD, *declared])}
+    if len(methods) == 1:
+        del found[METHOD, None]
     for (name, model), by_kind in sorted(found.items(), key=lambda item: order[item[0][0]]):
         kinds = {kind: _distinct(by_kind[kind]) for kind in KINDS if kind in by_kind}
         yield Applied(name, model, name in given, kinds)

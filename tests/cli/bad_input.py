@@ -110,6 +110,20 @@ def _() -> list[str]:
     return recipe("merge_method: tise\nmodels: [{model: maths}]\n")
 
 
+@case("methods for some tensors only")
+def _() -> list[str]:
+    return recipe("merge_method: {filter: mlp, value: ties}\nmodels: [{model: maths}]\n")
+
+
+@case("methods that want different models")
+def _() -> list[str]:
+    several = "[{filter: self_attn, value: slerp}, {value: linear}]"
+    models = "".join(f"  - {{model: {each}}}\n" for each in ("base", "maths", "code"))
+    return recipe(
+        f"merge_method: {several}\nbase_model: base\nmodels:\n{models}parameters: {{weight: 1}}\n"
+    )
+
+
 @case("an unknown parameter")
 def _() -> list[str]:
     return ties(maths="weight: 1, densty: 0.5")
