@@ -11,9 +11,10 @@ from evomerge.space import Space
 
 Settings = Mapping[str, object]
 
-# Where a Gaussian process is worth its time: a proposal takes seconds beyond so many trials.
+# Where a Gaussian process is ahead, and its proposals take less than about a second.
 FEW_DIMENSIONS = 20
 FEW_TRIALS = 300
+# Beyond so many trials a proposal takes seconds.
 SLOW_GP = 500
 
 GP: Settings = {"name": "optuna", "sampler": "gp"}
@@ -33,8 +34,8 @@ def choose_optimizer(
         budget_trials: how many trials are planned; None if only time or success ends the search.
     """
     size = _count(len(space), "dimension")
-    small = len(space) <= FEW_DIMENSIONS
-    if small and budget_trials is not None and budget_trials <= FEW_TRIALS:
+    few = budget_trials is not None and budget_trials <= FEW_TRIALS
+    if objectives == 1 and few and len(space) <= FEW_DIMENSIONS:
         return GP, f"{size} and {budget_trials} trials: a Gaussian process makes most of few trials"
     if not space.choices:
         return CMA, f"{size} and no choices: CMA-ES"

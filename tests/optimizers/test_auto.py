@@ -36,9 +36,18 @@ def test_a_long_search_with_a_gaussian_process_is_warned_of():
     assert list(advice({"name": "cma"}, 5000)) == []
 
 
-def test_it_depends_on_size_budget_and_choices():
-    picked = [
-        name_of(choose_optimizer(*case)[0])
-        for case in [(weights(8), 1, 100), (weights(26), 1, 1000), (mixed(26), 1, 1000)]
-    ]
-    assert len(set(picked)) > 1
+@pytest.mark.parametrize(
+    ("space", "objectives", "budget", "name"),
+    [
+        (weights(20), 1, 300, "gp"),
+        (mixed(19), 1, 100, "gp"),
+        (weights(20), 1, 301, "cma"),
+        (weights(20), 1, None, "cma"),
+        (weights(21), 1, 100, "cma"),
+        (weights(8), 2, 100, "cma"),
+        (mixed(26), 1, 100, "catcma"),
+        (mixed(26), 2, 100, "tpe"),
+    ],
+)
+def test_it_is_the_one_that_the_benchmark_found_ahead(space, objectives, budget, name):
+    assert name_of(choose_optimizer(space, objectives, budget)[0]) == name
