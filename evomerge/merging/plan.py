@@ -42,6 +42,11 @@ class TensorPlan:
     parameters: Parameters | None
     method: Declaration
 
+    @property
+    def draws(self) -> bool:
+        """Whether noise takes part: then the seed and the places of the models decide as well."""
+        return self.parameters is not None and self.method.draws(self.parameters)
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -22,7 +22,7 @@ from evomerge.merging.blocks import BLOCK, Reading, TensorBlocks
 from evomerge.merging.plan import Plan, TensorPlan
 from evomerge.merging.results import copied, rounded, target
 from evomerge.merging.surveys import Pool, Surveys, is_pooled, pool_key
-from evomerge.noise import noise_key
+from evomerge.noise import Key, noise_key
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -145,13 +145,17 @@ class Merger:
         return self._fused
 
     def _blocks(self, tensor: TensorPlan) -> TensorBlocks:
-        seed, name = self._plan.recipe.seed, tensor.info.name
-        keys = tuple(noise_key(seed, each.model, name) for each in tensor.inputs)
         engine = self._engine(tensor)
         device = None if engine is self._fused else self._options.device
         allow_nan = self._options.allow_nan or self._surveys.are_finite(tensor)
         reading = Reading(engine, device, allow_nan, self._stopped, self._options.block)
-        return TensorBlocks(tensor.inputs, tensor.base, tensor.work, keys, reading)
+        return TensorBlocks(tensor.inputs, tensor.base, tensor.work, self._keys(tensor), reading)
+
+    def _keys(self, tensor: TensorPlan) -> tuple[Key, ...]:
+        """Of the noise; without a declared draw, neither the seed nor a model's place matters."""
+        seed = self._plan.recipe.seed if tensor.draws else 0
+        places = [i if not tensor.draws else each.model for i, each in enumerate(tensor.inputs)]
+        return tuple(noise_key(seed, place, tensor.info.name) for place in places)
 
 
 def run(

@@ -165,6 +165,11 @@ class Declaration:
         pooler = getattr(self.steps, "pools", None)
         return bool(pooler is not None and pooler(parameters))
 
+    def draws(self, parameters: Parameters) -> bool:
+        """Whether noise takes part. A method that does not say so is never told the seed."""
+        drawer = getattr(self.steps, "draws", None)
+        return bool(drawer is not None and drawer(parameters))
+
 
 merge_methods: Registry[Declaration] = Registry("merge method", package="evomerge.methods")
 

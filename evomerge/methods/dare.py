@@ -12,7 +12,7 @@ from evomerge.kernels.sums import Floats
 from evomerge.kernels.thinning import Chance, Thinning
 from evomerge.methods.base import Blocks, Param, Parameters
 from evomerge.methods.sparsified import Sparsified
-from evomerge.methods.sparsify import Magnitudes
+from evomerge.methods.sparsify import Magnitudes, in_part
 
 RESCALE = Param(
     "rescale",
@@ -24,6 +24,10 @@ RESCALE = Param(
 
 class Dropping(Sparsified):
     """Keeps each element with probability ``density``, by addressed noise [1]."""
+
+    def draws(self, parameters: Parameters) -> bool:
+        """Unless every model is kept or dropped whole."""
+        return in_part(parameters.each("density"))
 
     def thin(self, survey: Magnitudes, blocks: Blocks, parameters: Parameters) -> Thinning:
         """A chance for each model, unless all are kept whole."""

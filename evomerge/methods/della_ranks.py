@@ -13,7 +13,7 @@ from evomerge.kernels.primitives import ranked_chance
 from evomerge.kernels.thinning import Ranked, Thinning
 from evomerge.methods.base import Blocks, Param, Parameters
 from evomerge.methods.sparsified import Sparsified
-from evomerge.methods.sparsify import Magnitudes, rank_probabilities
+from evomerge.methods.sparsify import Magnitudes, in_part, rank_probabilities
 from evomerge.noise import DRAWS
 
 EPSILON = Param(
@@ -46,6 +46,10 @@ class Ranking(Sparsified):
                     f"density + epsilon must lie between 0 and 1: epsilon below "
                     f"{min(density, 1.0 - density):g}"
                 )
+
+    def draws(self, parameters: Parameters) -> bool:
+        """Unless every model is kept or dropped whole."""
+        return in_part(parameters.each("density"))
 
     def thin(self, survey: Magnitudes, blocks: Blocks, parameters: Parameters) -> Thinning:
         """Each element's fate; remembered as bits where the L1 norm is needed as well."""

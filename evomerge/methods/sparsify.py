@@ -192,6 +192,11 @@ def kept_count(density: float, size: int) -> int:
     return max(1, int(density * size)) if density > 0.0 else 0
 
 
+def in_part(densities: Floats) -> bool:
+    """Whether any task vector is neither kept nor dropped as a whole."""
+    return bool(((densities > 0.0) & (densities < 1.0)).any())
+
+
 def trim(magnitudes: Magnitudes, blocks: Blocks, densities: Floats) -> Thinning:
     """Keeps the largest ``density_i`` of each model's elements (TIES)."""
     if (densities >= 1.0).all():

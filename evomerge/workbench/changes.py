@@ -9,11 +9,7 @@ from evomerge.merging.surveys import inputs_key, is_pooled, pool_key
 
 
 def signatures(plan: Plan) -> Mapping[str, Hashable]:
-    """For each output tensor all that decides its numbers: equal ones, equal numbers.
-
-    The seed and the places of the models in the recipe address the noise of random methods. They
-    count for all methods: which ones draw is not declared.
-    """
+    """For each output tensor all that decides its numbers: equal ones, equal numbers."""
     pools: dict[Hashable, list[Hashable]] = {}
     for tensor in plan.tensors:
         if is_pooled(tensor):
@@ -32,6 +28,8 @@ def _signature(plan: Plan, tensor: TensorPlan) -> Hashable:
     if tensor.parameters is None:
         return made_of
     # Written out, since -0.0 equals 0.0 and is another number.
-    parameters = repr(tensor.parameters)
-    models = tuple(each.model for each in tensor.inputs)
-    return *made_of, tensor.method.name, parameters, plan.recipe.seed, models
+    decided = (*made_of, tensor.method.name, repr(tensor.parameters))
+    if not tensor.draws:
+        return decided
+    # These address the noise.
+    return *decided, plan.recipe.seed, tuple(each.model for each in tensor.inputs)

@@ -139,6 +139,16 @@ def test_merging_is_pure(method, seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_the_noise_matters_where_the_method_says_that_it_draws(method, seed):
+    """A search that changes the recipe's seed merges only those tensors again."""
+    arrays, base = models(method, seed, (13, 9))
+    given = legal(method, inputs_of(method, arrays), seed)
+    one, other = (merged(method.name, arrays, base=base, seed=s, **given) for s in (1, 2))
+    draws = method.draws(parameters_of(method.name, inputs_of(method, arrays), given))
+    assert np.array_equal(one, other) == (not draws)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_parameters_that_are_given_as_defaults_change_nothing(method, seed):
     arrays, base = models(method, seed, (13, 9))
     defaults = {

@@ -53,7 +53,6 @@ def test_only_what_changed_is_merged(models: list[Path]):
 @pytest.mark.parametrize(
     "change",
     [
-        {"seed": 7},
         {"density": 0.6},
         {"lambda": 1.1},
         {"weight": -0.0},
@@ -68,13 +67,39 @@ def test_whatever_decides_a_tensor_has_it_merged_again(models: list[Path], chang
         "models": [{"model": str(m)} for m in models[1:]],
         "parameters": {"weight": 0.0, "density": 0.5},
     }
-    changed = tree | {k: v for k, v in change.items() if k in tree or k == "seed"}
-    given = {k: v for k, v in change.items() if k not in tree and k != "seed"}
+    changed = tree | {k: v for k, v in change.items() if k in tree}
+    given = {k: v for k, v in change.items() if k not in tree}
     changed["parameters"] = tree["parameters"] | given
     with bench(models) as workbench:
         workbench.build(Recipe.from_tree(tree))
         workbench.build(Recipe.from_tree(changed))
         assert workbench.merged == len(workbench.plan(Recipe.from_tree(changed)).tensors)
+
+
+@pytest.mark.parametrize(
+    ("method", "density", "drawn"),
+    [
+        ("ties", 0.5, False),
+        ("dare_ties", 0.5, True),
+        ("dare_linear", [1.0, 0.0], False),
+        ("della", [1.0, 0.5], True),
+    ],
+    ids=str,
+)
+def test_a_new_seed_has_merged_again_only_what_draws(
+    tmp_path: Path, models: list[Path], method: str, density: object, drawn: bool
+):
+    def asked(seed: int) -> Recipe:
+        given = {"epsilon": 0.2} if method == "della" else {}
+        base, *others = models
+        return recipe(method, base, others, weight=0.5, density=density, seed=seed, **given)
+
+    with bench(models) as workbench:
+        workbench.build(asked(1))
+        everything = workbench.merged
+        found = workbench.build(asked(7))
+        assert workbench.merged == (everything if drawn else 0)
+        assert_same(found, exported(asked(7), tmp_path / "out"))
 
 
 def test_the_model_is_the_same_object(models: list[Path]):
