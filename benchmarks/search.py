@@ -4,7 +4,7 @@
                                 [--trials 500] [--replayed 2000] [--zoo demo/zoo] [--folder .bench]
 
 ``tiny``: the case on which mergekit-evolve was measured, 0.2 M parameters and 200 multiple-choice
-items on one core. A real search, whose trials are taken apart: merging, forward passes and the
+items on one core, as short as its forward passes were. A real search, whose trials are taken apart: merging, forward passes and the
 optimizer's proposal are what a trial is for; all else is overhead. The memory of the process after
 50 trials and at the end.
 ``zoo``: trials of three methods on the zoo's 750 items, in turn with the strongest rival in one
@@ -83,7 +83,7 @@ def show_tiny(options: argparse.Namespace) -> None:
     )
     print(f"| **the whole trial** | {1e3 * whole:.1f} | {1e3 * AIM_EVOLVE:g} |")
     limit = AIM_FORWARD * forward + AIM_OVERHEAD
-    print(f"| of it 3 × forward + 50 ms may be | | {1e3 * limit:.0f} |")
+    print(f"| beside 3 × its forward passes + 50 ms | {1e3 * whole:.1f} | {1e3 * limit:.0f} |")
     print(f"\nmergekit-evolve, measured elsewhere: {EVOLVE} s, a ratio of {whole / EVOLVE:.3f}")
     early = memory[min(EARLY, len(memory)) - 1]
     print(

@@ -7,13 +7,13 @@ Each run is what ``evomerge search search_spaces/quickstart.yaml`` does, under a
 with the optimizer in question: the same baselines, of which the optimizer is told those that the
 template can express, then the trials, then the holdout. What counts is the held-out mean accuracy
 of the trial that the search itself calls the best, over that of the best baseline: of the base, the
-parents, the merges one would try by hand and the corners of the space the one that turns out best
-*on the holdout*, which no user could know.
+parents, the merges with default settings and the corners of the space the one that turns out best
+*on the holdout*, which no user could know. What tuning by hand comes to, see ``zoo.py``.
 
 Intervals are Student's, over seeds, in pairs where two optimizers are compared: they speak of other
 seeds of the search on this zoo and these items, not of other models.
 
-A trial takes about a second of one thread, a run some minutes. Runs are kept in ``--folder``, each
+A trial takes about a second of one thread, a run three or four minutes. Runs are kept in ``--folder``, each
 under its optimizer, trials and seed: what is there is read, and what was stopped goes on. The first
 run builds the zoo, unless it stands. Writes tables in Markdown on standard output.
 """
