@@ -13,7 +13,7 @@ parents, the merges with default settings and the corners of the space the one t
 Intervals are Student's, over seeds, in pairs where two optimizers are compared: they speak of other
 seeds of the search on this zoo and these items, not of other models.
 
-A trial takes about a second of one thread, a run three or four minutes. Runs are kept in ``--folder``, each
+A trial takes about a second of one thread, a run some minutes. Runs are kept in ``--folder``, each
 under its optimizer, trials and seed: what is there is read, and what was stopped goes on. The first
 run builds the zoo, unless it stands. Writes tables in Markdown on standard output.
 """
