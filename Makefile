@@ -14,6 +14,8 @@ RUN := demo/run
 # How far the demo's search has come when it is killed: the ledger's lines.
 KILLED_AT := 60
 
+TIMED := merge evaluate search_resident search
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint fix bench parity
 .DELETE_ON_ERROR:
@@ -61,8 +63,8 @@ fix: $(INSTALLED)  ## mend and format what can be mended without thinking
 parity: $(WITH_MERGEKIT)  ## compare with mergekit itself: every such test, the slow ones too
 	$(BIN)/python -m pytest -q -n 2 -m parity
 
-bench: $(WITH_MERGEKIT)  ## time merges side by side with mergekit's
-	@for script in $$(grep -l __main__ benchmarks/*.py); do echo "$$script" && $(BIN)/python "$$script" || exit 1; done
+bench: $(WITH_MERGEKIT)  ## time merges and trials side by side with mergekit's; benchmarks/ has more
+	@for name in $(TIMED); do echo "benchmarks/$$name.py" && $(BIN)/python "benchmarks/$$name.py" || exit 1; done
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "evomerge needs Python 3.10 or newer; this is " + sys.version.split()[0] + ". Try: make test PYTHON=python3.12")'
