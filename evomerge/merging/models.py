@@ -14,6 +14,7 @@ from evomerge.checkpoint.vocabulary import Vocabulary, build_vocabulary, check_s
 from evomerge.checkpoint.with_vocabulary import WithVocabulary
 from evomerge.errors import CheckpointError, MergeError
 from evomerge.families import Family, Part, architecture_of, family_of, layers_in
+from evomerge.merging.blocks import Input
 from evomerge.recipe import ModelReference, Recipe
 
 # For each layer, and for both ends, the tensors of one model: generic name -> name on disk.
@@ -39,6 +40,11 @@ class Model:
     head: str | None
     embedding: str | None
     root: str
+
+    @cached_property
+    def inputs(self) -> Mapping[str, Input]:
+        """What it contributes to a merge, by the names of its tensors: all candidates share it."""
+        return {name: Input(self.index, self.source, name) for name in self.source.names()}
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
 from evomerge.errors import RecipeError, unknown
 from evomerge.methods.base import Declaration, Param, Parameters, Value, merge_methods
 from evomerge.recipe import Recipe, Settings
 from evomerge.recipe.lookup import Reader, as_flag, as_number, as_whole, as_word, look_up_as
-from evomerge.recipe.settings import Scalar, scalars
+from evomerge.recipe.settings import Scalar, conditions, filters, scalars
 
 
 def check_methods(recipe: Recipe) -> None:
@@ -67,6 +68,37 @@ def _read_by_any(params: Sequence[Param], value: Scalar, where: str) -> None:
 
 def _names(methods: Sequence[Declaration]) -> str:
     return " or ".join(method.name for method in methods)
+
+
+@dataclass(frozen=True)
+class Distinctions:
+    """What tells the parameters of two tensors of one slice, method and set of models apart.
+
+    Attributes:
+        gradients: whether it is where they stand in a gradient.
+        filters: the parts of names that it is to have or not.
+    """
+
+    gradients: bool
+    filters: tuple[str, ...]
+
+    @classmethod
+    def among(cls, scopes: Iterable[Settings]) -> Distinctions:
+        """Those that any of the settings makes."""
+        found = [setting for scope in scopes for setting in scope.values()]
+        values = [entry.value for setting in found for entry in conditions(setting)]
+        parts = dict.fromkeys(part for setting in found for part in filters(setting))
+        return cls(any(isinstance(value, tuple) for value in values), tuple(parts))
+
+    def of(self, names: Sequence[str], t: float) -> Hashable:
+        """Equal for two tensors if their parameters are.
+
+        Args:
+            names: that filters look at: of the output tensor, and of the input from each model.
+            t: where the tensor stands in a gradient, in [0, 1].
+        """
+        admitted = tuple(part in name for part in self.filters for name in names)
+        return t if self.gradients else None, admitted
 
 
 def resolve(

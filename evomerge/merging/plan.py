@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evomerge.checkpoint.tensors import TensorInfo
@@ -17,7 +17,7 @@ from evomerge.merging.contracts import (
 )
 from evomerge.merging.layout import Place, output_tensors
 from evomerge.merging.models import Models, open_models
-from evomerge.merging.parameters import check_methods, resolve
+from evomerge.merging.parameters import Distinctions, check_methods, resolve
 from evomerge.methods.base import Declaration, Parameters, merge_methods
 from evomerge.recipe import ModelReference, OutputSlice, Recipe
 
@@ -87,7 +87,7 @@ def plan_merge(recipe: Recipe, models: Models | None = None) -> Plan:
     slices = recipe.slices_for(models.layers())
     places = tuple(output_tensors(models, slices))
     check_contracts(recipe, slices, places)
-    planner = _Planner(recipe, models)
+    planner = _Planner(recipe, models, {id(part): _apart(part, recipe) for part in slices})
     planned = [planner.tensor(place) for place in places]
     tensors = tuple(tensor for tensor in planned if tensor is not None)
     warn_of_densities((tensor.info.name, tensor.parameters) for tensor in tensors)
@@ -96,15 +96,26 @@ def plan_merge(recipe: Recipe, models: Models | None = None) -> Plan:
 
 @dataclass(frozen=True)
 class _Planner:
+    """Plans tensor by tensor.
+
+    Attributes:
+        recipe: what was asked for.
+        models: the models it names.
+        apart: by the slice's `id`, what tells the parameters of its tensors apart.
+        known: the parameters found so far; in a search, most tensors have the same.
+    """
+
     recipe: Recipe
     models: Models
+    apart: Mapping[int, Distinctions]
+    known: dict[Hashable, Parameters] = field(default_factory=dict)
 
     def tensor(self, place: Place) -> TensorPlan | None:
         """The plan for one output tensor; None when it is left out, as too few models have it."""
         method = merge_methods[place.slice.method_for(place.name)]
         present = [(ref, own, name) for ref, own, name in place.found if name is not None]
         check_missing(self.models, place)
-        pairs = [(ref, self._input(ref, name)) for ref, _, name in present]
+        pairs = [(ref, self.models.by_reference[ref].inputs[name]) for ref, _, name in present]
         if self.models.family.is_buffer(place.name):
             return self._copied(place.name, pairs, method)
         infos = [each.source.info(each.name) for _, each in pairs]
@@ -133,12 +144,22 @@ class _Planner:
     def _parameters(
         self, method: Declaration, place: Place, inputs: tuple[Input, ...]
     ) -> Parameters:
-        settings = {self.models.by_reference[ref].index: own for ref, own, _ in place.found}
         # To filters, an embedding that a tied model lends to the head is a head.
         is_head = place.name == self.models.family.head
+        names = [place.name if is_head else each.name for each in inputs]
+        distinct = self.apart[id(place.slice)].of([place.name, *names], place.t)
+        key = id(place.slice), method.name, tuple(each.model for each in inputs), distinct
+        if key not in self.known:
+            self.known[key] = self._resolved(method, place, inputs, names)
+        return self.known[key]
+
+    def _resolved(
+        self, method: Declaration, place: Place, inputs: tuple[Input, ...], names: Sequence[str]
+    ) -> Parameters:
+        settings = {self.models.by_reference[ref].index: own for ref, own, _ in place.found}
         sources = [
-            (each.source.label, place.name if is_head else each.name, settings[each.model])
-            for each in inputs
+            (each.source.label, name, settings[each.model])
+            for each, name in zip(inputs, names, strict=True)
         ]
         shared = [place.slice.settings, self.recipe.parameters]
         parameters = resolve(method, sources, shared, place.name, place.t)
@@ -148,10 +169,6 @@ class _Planner:
             labels = ", ".join(label for label, _, _ in sources)
             raise RecipeError(f"{place.name}: {error} (models: {labels})") from error
         return parameters
-
-    def _input(self, reference: ModelReference, name: str) -> Input:
-        model = self.models.by_reference[reference]
-        return Input(model.index, model.source, name)
 
     def _types(self, found: list[DType]) -> tuple[DType, DType]:
         """The types of the arithmetic's inputs and of what is written."""
@@ -167,6 +184,11 @@ class _Planner:
             index = self.models.by_reference[place.slice.base].index
         has_base = base is not None or any(each.model == index for each in inputs)
         return len(inputs) >= method.models[0] and (has_base or not _needs_base(method))
+
+
+def _apart(part: OutputSlice, recipe: Recipe) -> Distinctions:
+    owned = (source.settings for source in part.sources)
+    return Distinctions.among([*owned, part.settings, recipe.parameters])
 
 
 def _roles(

@@ -67,7 +67,7 @@ def is_pooled(tensor: TensorPlan) -> bool:
     return tensor.parameters is not None and tensor.method.pools(tensor.parameters)
 
 
-def pool_key(tensor: TensorPlan) -> Hashable:
+def pool_key(tensor: TensorPlan) -> tuple[Hashable, ...]:
     """Equal for tensors that are surveyed together: those of the same method and models."""
     return tensor.method.name, *(each.model for each in tensor.inputs)
 

@@ -15,20 +15,32 @@ def signatures(plan: Plan) -> Mapping[str, Hashable]:
         if is_pooled(tensor):
             pools.setdefault(pool_key(tensor), []).append(inputs_key(tensor))
     pooled = {key: hash(tuple(inputs)) for key, inputs in pools.items()}
+    decided: dict[Hashable, Hashable] = {}
+    for tensor in plan.tensors:
+        if _asked(tensor) not in decided:
+            decided[_asked(tensor)] = _decided(plan, tensor)
     return {
-        tensor.info.name: _signature(plan, tensor)
-        if not is_pooled(tensor)
-        else (_signature(plan, tensor), pooled[pool_key(tensor)])
+        tensor.info.name: (
+            inputs_key(tensor),
+            tensor.info.dtype,
+            decided[_asked(tensor)],
+            pooled[pool_key(tensor)] if is_pooled(tensor) else None,
+        )
         for tensor in plan.tensors
     }
 
 
-def _signature(plan: Plan, tensor: TensorPlan) -> Hashable:
-    made_of = (inputs_key(tensor), tensor.info.dtype)
+def _asked(tensor: TensorPlan) -> Hashable:
+    """Equal for tensors of which a recipe asks the same: they share their parameters."""
+    return id(tensor.parameters), *pool_key(tensor)
+
+
+def _decided(plan: Plan, tensor: TensorPlan) -> Hashable:
+    """What the recipe says of a tensor, if it is not copied."""
     if tensor.parameters is None:
-        return made_of
+        return None
     # Written out, since -0.0 equals 0.0 and is another number.
-    decided = (*made_of, tensor.method.name, repr(tensor.parameters))
+    decided = tensor.method.name, repr(tensor.parameters)
     if not tensor.draws:
         return decided
     # These address the noise.
