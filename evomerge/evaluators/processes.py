@@ -115,10 +115,12 @@ def _close(process: subprocess.Popen[bytes]) -> None:
 
 
 def _await(process: subprocess.Popen[bytes], tick: Callable[[], None]) -> None:
+    tick()  # at least once: the program may end before it is looked at
     while process.poll() is None:
-        tick()
         with suppress(subprocess.TimeoutExpired):
             process.wait(GLANCE)
+        if process.poll() is None:
+            tick()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
