@@ -342,6 +342,12 @@ def _() -> list[str]:
     return linear("maths", "broken")
 
 
+@case("numbers too large for the output", in_the_recipe=False)
+def _() -> list[str]:
+    change_tensors(broken(), lambda tensors: tensors[UP].__setitem__((3, 2), 2e5))
+    return linear("maths", "broken", more="out_dtype: float16\n")
+
+
 @case("an output that exists", in_the_recipe=False)
 def _() -> list[str]:
     Path("merged").mkdir()
