@@ -18,8 +18,14 @@ from typing import Any
 from evomerge.config.document import SimplifySetting
 from evomerge.config.preparing import Prepared, prepare
 from evomerge.config.reading import Located, read_config
-from evomerge.errors import SearchError
-from evomerge.evidence import Limits, best_of, choose_finalists, run_holdout, simplified, simplify
+from evomerge.evidence import (
+    Limits,
+    best_or_none,
+    choose_finalists,
+    run_holdout,
+    simplified,
+    simplify,
+)
 from evomerge.export import write_winners
 from evomerge.objective import Objective
 from evomerge.recipe import Recipe
@@ -217,25 +223,25 @@ def _retry(runner: Runner) -> None:
             runner.run(trial, Recipe.from_tree(failed.recipe), afresh=True)
 
 
+def _limits(prepared: Prepared) -> Limits:
+    """How far the winner may be simplified."""
+    wish = prepared.located.config.simplify
+    return Limits(wish.tolerance, wish.steps) if isinstance(wish, SimplifySetting) else Limits()
+
+
 def _simplify(prepared: Prepared, runner: Runner) -> None:
     """Makes the winner simpler, if the config wants it and there is a winner."""
-    wish = prepared.located.config.simplify
-    if wish is False or not _has_winner(runner.study):
-        return
-    setting = wish if isinstance(wish, SimplifySetting) else SimplifySetting()
-    limits = Limits(setting.tolerance, setting.steps)
-    simplify(runner.study, best_of(runner.study), prepared.template, runner.run, limits)
+    winner = best_or_none(runner.study)
+    if prepared.located.config.simplify is not False and winner is not None:
+        simplify(runner.study, winner, prepared.template, runner.run, _limits(prepared))
 
 
 def _judge(prepared: Prepared, study: Study, bench: Workbench, watcher: Watcher) -> None:
     """Scores finalists and baselines on the holdout, if there is one."""
-    if not prepared.holdout or not _has_winner(study):
+    if not prepared.holdout or best_or_none(study) is None:
         return
-    finalists = [*choose_finalists(study, prepared.located.config.finalists)]
-    winner = finalists[0]
-    wish = prepared.located.config.simplify
-    tolerance = wish.tolerance if isinstance(wish, SimplifySetting) else Limits.tolerance
-    simpler = simplified(study, winner, tolerance)
+    finalists = choose_finalists(study, prepared.located.config.finalists)
+    simpler = simplified(study, finalists[0], _limits(prepared).tolerance)
     numbers = [trial.number for trial in (*finalists, simpler)]
     watcher.note("scoring the finalists and all baselines on the holdout")
     objective = Objective(bench, prepared.holdout)
@@ -245,11 +251,3 @@ def _judge(prepared: Prepared, study: Study, bench: Workbench, watcher: Watcher)
         return objective(recipe)
 
     run_holdout(study, numbers, score, watcher.ended)
-
-
-def _has_winner(study: Study) -> bool:
-    try:
-        best_of(study)
-    except SearchError:
-        return False
-    return True

@@ -13,7 +13,7 @@ summary     all that can be said, from the ledger alone
 
 from __future__ import annotations
 
-from evomerge.evidence.contenders import best, best_of, choose_finalists
+from evomerge.evidence.contenders import best, best_of, best_or_none, choose_finalists
 from evomerge.evidence.gain import Gauge, gauge_of, worth
 from evomerge.evidence.holdout import run_holdout
 from evomerge.evidence.simplify import Limits, simplified, simplify
@@ -28,6 +28,7 @@ __all__ = [
     "Verdict",
     "best",
     "best_of",
+    "best_or_none",
     "choose_finalists",
     "evidence_of",
     "gauge_of",

@@ -37,6 +37,14 @@ def best_of(study: Ledger) -> Trial:
     return _ranked_of(study)[0]
 
 
+def best_or_none(study: Ledger) -> Trial | None:
+    """As `best_of`; None if no trial is feasible."""
+    try:
+        return best_of(study)
+    except SearchError:
+        return None
+
+
 def best(trials: Sequence[Trial], goals: Goals, gauge: Gauge) -> Trial:
     """The feasible trial of the greatest worth; of equals the one with the lowest number.
 

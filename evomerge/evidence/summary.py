@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from evomerge.errors import SearchError
-from evomerge.evidence.contenders import best_of
+from evomerge.evidence.contenders import best_or_none
 from evomerge.evidence.gain import coefficients, describe_gain, gauge_of
 from evomerge.evidence.ledger import Ledger, baselines, holdout_lines, is_rival
 from evomerge.evidence.paired import Scored
@@ -101,10 +100,8 @@ def judged(study: Ledger) -> list[int]:
 
 
 def _best(study: Ledger) -> int | None:
-    try:
-        return best_of(study).number
-    except SearchError:
-        return None
+    best = best_or_none(study)
+    return None if best is None else best.number
 
 
 def _missing(line: Trial, goals: Goals) -> list[str]:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from evomerge.evidence import evidence_of
+from evomerge.evidence.contenders import best_or_none
 from evomerge.export.choice import Choice, chosen
 from evomerge.export.exported import Exported, export
 from evomerge.export.output import RETRY
-from evomerge.report.summary import best_or_none, simplified_of
+from evomerge.report.summary import simplified_of
 from evomerge.report.words import number
 from evomerge.study import Study
 from evomerge.study.files import explained, write_whole

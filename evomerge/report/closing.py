@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evomerge.evidence import evidence_of
+from evomerge.evidence.contenders import best_or_none
 from evomerge.report.standing import Standing
 from evomerge.report.statements import headline
-from evomerge.report.summary import best_or_none, warnings
+from evomerge.report.summary import warnings
 from evomerge.report.words import counted, scores
 from evomerge.study import Study
 from evomerge.trial import BASELINES, SEARCH, Trial

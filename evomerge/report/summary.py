@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from evomerge.errors import SearchError
 from evomerge.evaluators.benchmarks import reported
-from evomerge.evidence import Evidence, Limits, best_of, evidence_of, simplified
+from evomerge.evidence import Evidence, Limits, best_or_none, evidence_of, simplified
 from evomerge.evidence.ledger import holdout_lines
 from evomerge.goals import Goals
 from evomerge.report.costs import Failures, Times, failures, times
@@ -85,14 +84,6 @@ def summarise(study: Study) -> Summary:
         failures=failures(trials),
         times=times(trials),
     )
-
-
-def best_or_none(study: Study) -> Trial | None:
-    """The best trial by the search's own scores; None if none is feasible."""
-    try:
-        return best_of(study)
-    except SearchError:
-        return None
 
 
 def simplified_of(study: Study, best: Trial) -> Trial | None:

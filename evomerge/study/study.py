@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from evomerge.errors import SearchError, StudyError
 from evomerge.goals import Goals, read_goals
-from evomerge.study import folder
 from evomerge.study.chain import START, Record, digest, seal
 from evomerge.study.differences import differences
 from evomerge.study.files import explained, write_whole
+from evomerge.study.folder import LEDGER, begun, fill, read_config, read_environment, write_front
 from evomerge.study.header import Header
 from evomerge.study.items import items_path, read_items, remove_orphans
 from evomerge.study.ledger import Ledger, check_there, read_ledger
@@ -48,7 +48,7 @@ class Study:
             StudyError: a record cannot be understood.
         """
         self.run = run
-        path = run / folder.LEDGER
+        path = run / LEDGER
         self.header = _understood(Header.read, records[0], f"{path}: line 1")
         self._trials: list[Trial] = []
         self._digests: dict[int, str] = {}
@@ -81,8 +81,8 @@ class Study:
         where = Path(run)
         record = header.record()
         line, _ = seal(record, START, f"{where}: header")
-        with folder.begun(where) as lock:
-            folder.fill(where, config, environment, line)
+        with begun(where) as lock:
+            fill(where, config, environment, line)
             return cls._to_append(where, lock)
 
     @classmethod
@@ -100,8 +100,8 @@ class Study:
         """
         where = Path(run)
         if not write:
-            return cls(where, read_ledger(where / folder.LEDGER)[0])
-        check_there(where / folder.LEDGER)
+            return cls(where, read_ledger(where / LEDGER)[0])
+        check_there(where / LEDGER)
         with explained(where, f"try again: evomerge resume {where}"):
             lock = RunLock(where)
             try:
@@ -113,7 +113,7 @@ class Study:
     @classmethod
     def _to_append(cls, run: Path, lock: RunLock) -> Study:
         """Reads what is there, now that nobody else writes, and removes what was cut off."""
-        path = run / folder.LEDGER
+        path = run / LEDGER
         records, end = read_ledger(path)
         study = cls(run, records)
         remove_orphans(run, study._digests)
@@ -168,7 +168,7 @@ class Study:
         Raises:
             StudyError: it cannot be read.
         """
-        return folder.read_config(self.run)
+        return read_config(self.run)
 
     @cached_property
     def environment(self) -> Mapping[str, Any]:
@@ -177,7 +177,7 @@ class Study:
         Raises:
             StudyError: they cannot be read.
         """
-        return folder.read_environment(self.run)
+        return read_environment(self.run)
 
     def check(self, covers: Mapping[str, object]) -> None:
         """Refuses to go on with the study under another config.
@@ -235,7 +235,7 @@ class Study:
         """
         self._writable()
         with self._disk():
-            folder.write_front(self.run, recipes)
+            write_front(self.run, recipes)
 
     def close(self) -> None:
         """Lets another process write the run. Twice does no harm."""
