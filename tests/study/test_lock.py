@@ -26,9 +26,8 @@ import os, sys, time
 from pathlib import Path
 from evomerge.study import Study
 study = Study.open(sys.argv[1], write=True)
-child = os.fork() if sys.argv[2:] else 1
-if child:
-    sys.stdout.write(f"{child}\\n")
+if not sys.argv[2:] or os.fork() == 0:  # whoever is to be asked about: the child, once it runs
+    sys.stdout.write(f"{os.getpid()}\\n")
     sys.stdout.flush()
 time.sleep(60)
 """
