@@ -22,7 +22,7 @@ from evomerge.config.reading import Located
 from evomerge.config.warm_starts import warm_starts
 from evomerge.errors import EvomergeError, RecipeError, placed, unknown
 from evomerge.evaluators.base import Evaluator, make_evaluator
-from evomerge.families import Family, family_of
+from evomerge.families import Family, family_of, layers_in
 from evomerge.goals import Goals, read_goals
 from evomerge.merging.models import tell_apart
 from evomerge.methods.base import merge_methods
@@ -140,6 +140,7 @@ class Prepared:
             config.lookahead,
             constrained=bool(self.goals.bounds),
             settle=self.template.settle,
+            codes=self.template.codes,
         )
         return make_optimizer(self.optimizer, setup)
 
@@ -244,6 +245,10 @@ def _template(located: Located, sources: Mapping[ModelReference, Source]) -> Tem
         merge_methods,
         where="config.recipe",
         family=family,
+        layers={
+            reference: layers_in(source.config, family, str(reference))
+            for reference, source in sources.items()
+        },
     )
     template.check_filters(next(iter(sources.values())).names(), family)
     template.check(lambda recipe: check_merge(recipe, sources))
@@ -287,7 +292,7 @@ def _optimizer(
         if name not in optimizers:
             available = [AUTO, *optimizers]
             raise RecipeError(f"optimizer: {unknown('optimizer', name, available)}")
-        make_optimizer(settings, Setup(template.space, 0, goals.count))
+        make_optimizer(settings, Setup(template.space, 0, goals.count, codes=template.codes))
         return settings, ""
     if len(settings) > 1:
         raise RecipeError(f"optimizer: {AUTO} takes no keys of its own; name an optimizer")

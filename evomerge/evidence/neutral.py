@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from evomerge.methods.base import merge_methods
 from evomerge.recipe.methods import methods_in
 from evomerge.space import ChoiceDimension, Dimension, Space
+from evomerge.stacks.code import Code
 from evomerge.trial import Point, Value
 
 # Up to the parameter's own key: what follows are its knots and tensors.
@@ -34,11 +35,13 @@ class Gene:
         name: what their names begin with.
         key: the parameter that they set.
         dimensions: one or more.
+        value: what is neutral; None is whatever the parameter is when a recipe leaves it out.
     """
 
     name: str
     key: str
     dimensions: tuple[Dimension, ...]
+    value: Value | None = None
 
     def parts(self) -> Iterator[Gene]:
         """The genes that this one consists of; none if it is a single dimension."""
@@ -54,7 +57,7 @@ class Gene:
 
     def neutral(self, point: Point, neutral: Mapping[str, Value]) -> Iterator[tuple[str, Point]]:
         """What to try, the simplest first: what it sets the gene to, and ``point`` with that."""
-        value = neutral.get(self.key)
+        value = neutral.get(self.key) if self.value is None else self.value
         if value is not None and all(each.admits(value) for each in self.dimensions):
             yield f"{self.name} = {value}", self._at(point, [value] * len(self.dimensions))
         if len(self.dimensions) > 1:
@@ -69,13 +72,22 @@ class Gene:
         return {**point, **dict(zip(names, values, strict=True))}
 
 
-def genes(space: Space) -> list[Gene]:
-    """One for each parameter that the space searches, in order. Choices are not set back."""
+def genes(space: Space, codes: Sequence[Code] = ()) -> list[Gene]:
+    """One for each parameter that the space searches, in order. Choices are not set back.
+
+    Of a stack, what its code calls simpler: no edit, no layer, no scale.
+    """
+    stacked = {each.name: code.neutral for code in codes for each in code.dimensions}
     groups: dict[str, list[Dimension]] = {}
+    simpler: list[Gene] = []
     for dimension in space.dimensions:
-        if not isinstance(dimension, ChoiceDimension):
+        name = dimension.name
+        if name in stacked:
+            if name in stacked[name]:
+                simpler.append(Gene(name, name, (dimension,), stacked[name][name]))
+        elif not isinstance(dimension, ChoiceDimension):
             groups.setdefault(_stem(dimension.name), []).append(dimension)
-    return [
+    return simpler + [
         Gene(name, name.rpartition(".")[2], tuple(dimensions))
         for name, dimensions in groups.items()
     ]

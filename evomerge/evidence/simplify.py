@@ -107,7 +107,7 @@ class _Walk:
         self._template = template
         self._neutral = defaults_of(winner.recipe)
         self._point = dict(winner.point or {})
-        self._ahead = deque(genes(template.space))
+        self._ahead = deque(genes(template.space, template.codes))
         self._options: Iterator[tuple[str, Point]] = iter(())
         self._gene: Gene | None = None
 

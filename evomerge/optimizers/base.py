@@ -25,6 +25,7 @@ from evomerge.errors import RecipeError, unknown
 from evomerge.goals import Outcome
 from evomerge.registry import Registry, check_keywords
 from evomerge.space import Space
+from evomerge.stacks.code import Code
 from evomerge.trial import Point, Value
 
 
@@ -44,6 +45,7 @@ class Setup:
         constrained: whether the goals have constraints. Surrogates then model violations too.
         settle: the point with what its recipe does not read at the middle of its range. Surrogates
             take a pending trial to be there, where it will be recorded.
+        codes: how the space writes down stacks of layers, for whoever changes them as stacks.
     """
 
     space: Space
@@ -52,6 +54,7 @@ class Setup:
     lookahead: int = 1
     constrained: bool = False
     settle: Callable[[Point], Point] = dict
+    codes: tuple[Code, ...] = ()
 
 
 class Optimizer(Protocol):

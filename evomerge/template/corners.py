@@ -15,6 +15,7 @@ from evomerge.recipe import Recipe
 from evomerge.space import rounded
 from evomerge.template.fillable import Fillable
 from evomerge.template.scope import ON_TASK_VECTORS, Method
+from evomerge.template.stack_corners import stacked_corners
 from evomerge.trial import Point
 
 Tree: TypeAlias = dict[str, Any]
@@ -40,6 +41,7 @@ def corners(template: Fillable) -> Iterator[tuple[str, Point]]:
         recipe = template.fill(template.at(path))
         found.setdefault(recipe.method_names(), recipe)
     most = 2 + 2 * len(template.models) + len(found)
+    yield from stacked_corners(template)
     yield from islice(_distinct(template, found), most)
 
 

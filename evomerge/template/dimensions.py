@@ -54,6 +54,10 @@ class Dimensions:
         self._enter(title, [dimension], place)
         return dimension
 
+    def enter(self, dimensions: Sequence[Dimension], place: Place) -> None:
+        """The dimensions of a hole that nothing is shared with."""
+        self._enter(place.title, dimensions, place)
+
     def named(self, tree: object) -> object:
         """``tree`` with the names of holes that are one object spelled out.
 

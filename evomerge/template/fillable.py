@@ -7,6 +7,7 @@ from typing import Protocol
 
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.space import Space
+from evomerge.stacks.code import Code
 from evomerge.template.scope import Methods
 from evomerge.template.uses import Path
 from evomerge.trial import Point
@@ -30,6 +31,10 @@ class Fillable(Protocol):
     @property
     def methods(self) -> Methods:
         """The merge methods it may use."""
+
+    @property
+    def codes(self) -> tuple[Code, ...]:
+        """How its points write down stacks of layers."""
 
     def fill(self, point: Point) -> Recipe:
         """The recipe at a point."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from evomerge.recipe import Recipe
 from evomerge.space import Space
+from evomerge.stacks.code import Code
 from evomerge.trial import Point
 
 
@@ -15,6 +16,10 @@ class Filling(Protocol):
     @property
     def space(self) -> Space:
         """Where points are."""
+
+    @property
+    def codes(self) -> tuple[Code, ...]:
+        """How its points write down stacks of layers."""
 
     def fill(self, point: Point) -> Recipe:
         """The recipe of a point."""

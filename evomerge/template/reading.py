@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from functools import partial
-
-from pydantic import ValidationError
 
 from evomerge.dtypes import dtype_name, parse_dtype
 from evomerge.errors import RecipeError, unknown
 from evomerge.families import Family
 from evomerge.recipe import ModelReference
-from evomerge.recipe.entry import plain, shown
-from evomerge.recipe.reading import complaint
-from evomerge.recipe.tokenizer import Tokenizer
+from evomerge.recipe.entry import shown
+from evomerge.stacks.code import Code
+from evomerge.stacks.slices import METHOD as STACKING
+from evomerge.template.aliases import Aliases
 from evomerge.template.bodies import Body, MethodList, Slice
 from evomerge.template.choices import Reader, chosen_or
 from evomerge.template.dimensions import Dimensions
-from evomerge.template.holes import is_hole
+from evomerge.template.fixed import refuse_hole
 from evomerge.template.nodes import Constant, Items, Keys, Node, Settings, Source
 from evomerge.template.places import Place
 from evomerge.template.scope import Methods
 from evomerge.template.settings import SettingsReader
-
-PLACES = (
-    "the whole recipe, merge_method, base_model, dtype, out_dtype, tokenizer_source, models, "
-    "slices and their entries, model, and everything under parameters"
-)
+from evomerge.template.stack_hole import is_stack, read_stack
+from evomerge.template.stack_node import StackNode
+from evomerge.template.tokens import read_tokenizer
 
 # Keys of a recipe that are absent if they have the value of their default.
 _DEFAULTS: Mapping[str, object] = {"seed": 0, "models": [], "slices": []}
@@ -39,19 +35,28 @@ class TemplateReader:
     Attributes:
         dimensions: of the holes that were read.
         settings: the reader of values.
+        codes: of the stacks that were read.
     """
 
     def __init__(
-        self, models: Mapping[str, ModelReference], methods: Methods, family: Family | None
+        self,
+        models: Mapping[str, ModelReference],
+        methods: Methods,
+        family: Family | None,
+        layers: Mapping[ModelReference, int],
     ) -> None:
-        """``models`` are the names it may use, ``methods`` the merge methods."""
+        """``models`` are the names it may use, of so many ``layers``; ``methods`` all there are."""
         self.dimensions = Dimensions()
+        self.codes: list[Code] = []
+        self._family = family
+        self._layers = layers
         self.settings = SettingsReader(self.dimensions, family)
-        self._aliases = {reference: alias for alias, reference in models.items()}
+        self._aliases = Aliases(models)
         self._models = models
         self._methods = methods
         self._set: list[tuple[str, str]] = []  # the parameters set in this body, and where
         self._taken: dict[str, None] = {}  # the methods that it may take, in reading order
+        self._stacked: list[str] = []  # where in it a stack stands
         self._readers: dict[str, Reader] = {
             "merge_method": self._methods_of,
             "base_model": self._model,
@@ -79,11 +84,12 @@ class TemplateReader:
             raise RecipeError(f"{place.where}: found {shown(tree)}; expected a recipe with holes")
         if tree.get("merge_method") is None:
             raise RecipeError(f"{place.where}.merge_method: missing; a value is needed here")
-        outer = self._set, self._taken
-        self._set, self._taken = [], {}
+        outer = self._set, self._taken, self._stacked
+        self._set, self._taken, self._stacked = [], {}, []
         children = dict(self._fields(tree, place))
         self._check_parameters()
-        self._set, self._taken = outer
+        self._check_stacks()
+        self._set, self._taken, self._stacked = outer
         return Body.of(children)
 
     def _fields(self, tree: Mapping[str, object], place: Place) -> Iterator[tuple[str, Node]]:
@@ -94,7 +100,7 @@ class TemplateReader:
             if value is None or (value == default and type(value) is type(default)):
                 continue
             if key == "tokenizer":
-                yield key, self._tokenizer(value, here)
+                yield key, read_tokenizer(self._aliases, value, here)
             elif key in self._readers:
                 yield key, self._read(value, here, self._readers[key])
             else:
@@ -118,43 +124,31 @@ class TemplateReader:
         return Constant(tree)
 
     def _model(self, tree: object, place: Place) -> Node:
-        return Constant(self._reference(tree, place).written())
-
-    def _reference(self, tree: object, place: Place) -> ModelReference:
-        """The model of that alias; or of that path, if it has an alias."""
-        if isinstance(tree, str) and tree in self._models:
-            return self._models[tree]
-        try:
-            found = ModelReference.of(tree)
-        except RecipeError as error:
-            raise RecipeError(f"{place.where}: {error}") from error
-        if found not in self._aliases:
-            raise RecipeError(f"{place.where}: {unknown('model', str(found), self._models)}")
-        return found
+        return Constant(self._aliases.reference(tree, place).written())
 
     def _models_list(self, tree: object, place: Place) -> Node:
         return self._list(tree, place, self._source)
 
     def _slices(self, tree: object, place: Place) -> Node:
+        if isinstance(tree, Mapping) and is_stack(tree):
+            return self._stack(tree, place)
         return self._list(tree, place, self._slice)
+
+    def _stack(self, tree: Mapping[str, object], place: Place) -> Node:
+        if self._family is None:
+            raise RecipeError(f"{place.where}: a stack needs models whose family is known")
+        code = read_stack(tree, place, self._models, self._layers)
+        self.dimensions.enter(code.dimensions, place)
+        self.codes.append(code)
+        self._stacked.append(place.where)
+        return StackNode(code, self._family)
 
     def _list(self, tree: object, place: Place, read: Reader) -> Node:
         if not isinstance(tree, list | tuple):
             raise RecipeError(f"{place.where}: found {shown(tree)}; expected a list")
-        places = (place.item(i, self._label(item)) for i, item in enumerate(tree))
+        places = (place.item(i, self._aliases.label(item)) for i, item in enumerate(tree))
         entries = (self._read(item, p, read) for item, p in zip(tree, places, strict=True))
         return Items(tuple(entries))
-
-    def _label(self, entry: object) -> str | None:
-        """What the entry of a model is called: by its alias, if that is fixed."""
-        model = entry.get("model") if isinstance(entry, Mapping) else None
-        if model is None or is_hole(model):
-            return None
-        if isinstance(model, str) and model in self._models:
-            return model
-        with suppress(RecipeError):  # which is raised again where the model is read
-            return self._aliases.get(ModelReference.of(model))
-        return None
 
     def _source(self, tree: object, place: Place) -> Node:
         return Source(self._entry(tree, place, {"model": self._model}))
@@ -201,43 +195,17 @@ class TemplateReader:
                 what = f"parameter of {', '.join(self._taken)}"
                 raise RecipeError(f"{where}: {unknown(what, name, known)}")
 
+    def _check_stacks(self) -> None:
+        """Refuses stacks in a recipe of other methods than theirs."""
+        for where in self._stacked:
+            if set(self._taken) != {STACKING}:
+                raise RecipeError(
+                    f"{where}: a stack is made by merge_method: {STACKING}, "
+                    f"not by {', '.join(self._taken)}"
+                )
+
     def _vocabulary(self, tree: object, place: Place) -> Node:
         return Constant(tree) if tree in ("union", "base") else self._model(tree, place)
-
-    def _tokenizer(self, tree: object, place: Place) -> Node:
-        """A tokenizer, with aliases replaced; none of it is searched."""
-        for inner, where in _parts(tree, place):
-            _refuse_hole(inner, where)
-        try:
-            return Constant(plain(Tokenizer.model_validate(self._with_models(tree, place))))
-        except ValidationError as error:
-            raise complaint(error, place.where) from error
-
-    def _with_models(self, tree: object, place: Place) -> object:
-        if not isinstance(tree, Mapping):
-            return tree
-        changed = dict(tree)
-        if tree.get("source") not in (None, "union", "base"):
-            changed["source"] = self._reference(tree["source"], place.key("source"))
-        if isinstance(tokens := tree.get("tokens"), Mapping):
-            changed["tokens"] = {
-                key: self._token(token, place.key("tokens").key(str(key)))
-                for key, token in tokens.items()
-            }
-        return changed
-
-    def _token(self, tree: object, place: Place) -> object:
-        """The source of one token, which is a model or a token of one; the rest as it is."""
-        if not isinstance(tree, Mapping) or tree.get("source") is None:
-            return tree
-        source = tree["source"]
-        here = place.key("source")
-        if not isinstance(source, Mapping) or "kind" not in source:
-            return {**tree, "source": self._reference(source, here)}
-        if source.get("model") is None:
-            return tree
-        model = self._reference(source["model"], here.key("model"))
-        return {**tree, "source": {**source, "model": model}}
 
 
 def _dtype(tree: object, place: Place) -> Node:
@@ -249,28 +217,9 @@ def _dtype(tree: object, place: Place) -> Node:
 
 def _fixed(tree: object, place: Place) -> Node:
     """A value that no hole may stand for; what it must be is for the recipe to say."""
-    _refuse_hole(tree, place)
+    refuse_hole(tree, place)
     if isinstance(tree, list | tuple):
         return Items(tuple(_fixed(item, place.item(i)) for i, item in enumerate(tree)))
     if isinstance(tree, Mapping):
         return Keys({key: _fixed(item, place.key(str(key))) for key, item in tree.items()})
     return Constant(tree)
-
-
-def _refuse_hole(tree: object, place: Place) -> None:
-    if is_hole(tree):
-        raise RecipeError(f"{place.where}: no hole may stand here; holes stand for {PLACES}")
-
-
-def _parts(tree: object, place: Place) -> Iterator[tuple[object, Place]]:
-    """What could be taken for a hole in a tokenizer, whose tokens have any names."""
-    yield tree, place
-    if not isinstance(tree, Mapping):
-        return
-    yield tree.get("source"), place.key("source")
-    tokens = tree.get("tokens")
-    for key, token in tokens.items() if isinstance(tokens, Mapping) else ():
-        inner = place.key("tokens").key(str(key))
-        yield token, inner
-        if isinstance(token, Mapping):
-            yield token.get("source"), inner.key("source")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 from evomerge.recipe.methods import entries_in
+from evomerge.trial import Point
 
 # Bases from which methods take task vectors: their own parameters are not read.
 ON_TASK_VECTORS = ("optional", "required")
@@ -62,6 +63,8 @@ class Scope:
         base: the base model, as written.
         is_base: whether the model around is the base.
         parameter: whose value stands here; empty outside of parameters.
+        filled_at: the point at which the recipe was filled, if that is known: where several points
+            make one recipe, it is the one that is meant.
     """
 
     methods: Methods
@@ -70,6 +73,7 @@ class Scope:
     base: object = None
     is_base: bool = False
     parameter: str = ""
+    filled_at: Point | None = None
 
     def of_recipe(self, methods: Iterable[object], base: object) -> Scope:
         """Inside a recipe whose slices have these methods: each a word, or a conditional list."""

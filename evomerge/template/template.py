@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from evomerge.errors import RecipeError
 from evomerge.families import Family
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.space import Space
+from evomerge.stacks.code import Code
 from evomerge.template.corners import corners
 from evomerge.template.filters import check_filters
 from evomerge.template.nodes import Node
@@ -35,6 +36,7 @@ class Template:
         methods: the merge methods it may use.
         where: what messages call it.
         filters: parts of tensor names that it asks for, each with where it stands.
+        codes: of the stacks of layers in it.
     """
 
     space: Space
@@ -43,6 +45,7 @@ class Template:
     methods: Methods = field(repr=False)
     where: str
     filters: tuple[tuple[str, str], ...]
+    codes: tuple[Code, ...] = field(repr=False)
     _root: Node = field(repr=False)
     _scope: Scope = field(repr=False)
 
@@ -54,6 +57,7 @@ class Template:
         declarations: Methods,
         where: str = "recipe",
         family: Family | None = None,
+        layers: Mapping[ModelReference, int] | None = None,
     ) -> Template:
         """The template in a tree of dicts, lists and scalars.
 
@@ -63,11 +67,12 @@ class Template:
             declarations: the merge methods by name.
             where: what messages call the template.
             family: of the models; None takes filters as they are written.
+            layers: how many each model has, for stacks.
 
         Raises:
             RecipeError: a hole is not one, or stands where none may; or what remains is no recipe.
         """
-        reader = TemplateReader(models, declarations, family)
+        reader = TemplateReader(models, declarations, family, layers or {})
         root = reader.recipe(tree, Place(where))
         template = cls(
             reader.dimensions.space,
@@ -76,6 +81,7 @@ class Template:
             declarations,
             where,
             tuple(reader.settings.filters),
+            tuple(reader.codes),
             root,
             Scope(declarations, reader.dimensions.shared),
         )
@@ -105,7 +111,7 @@ class Template:
         Dimensions that the recipe does not depend on stand in the middle. Where several points
         fill to it, always the same one is given.
         """
-        found = self._bound(recipe)
+        found = self._bound(recipe, self._scope)
         return None if found is None else {**self.space.middle(), **found}
 
     def settle(self, point: Point) -> Point:
@@ -179,11 +185,11 @@ class Template:
         )
 
     def _read_at(self, point: Point) -> Point:
-        found = self._bound(self.fill(point))
+        found = self._bound(self.fill(point), replace(self._scope, filled_at=point))
         if found is None:
             raise ValueError(f"{self.where}: the template does not recognise a recipe of its own")
         return found
 
-    def _bound(self, recipe: Recipe) -> Point | None:
+    def _bound(self, recipe: Recipe, scope: Scope) -> Point | None:
         """The values of the dimensions that the recipe depends on; None if it is none of ours."""
-        return next(self._root.match(recipe.tree(), self._scope, {}), None)
+        return next(self._root.match(recipe.tree(), scope, {}), None)

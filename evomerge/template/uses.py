@@ -9,6 +9,7 @@ from typing import TypeAlias
 from evomerge.template.bodies import METHOD, MethodList
 from evomerge.template.nodes import Choice, Conditions, Constant, Items, Keys, Node, Settings, Slot
 from evomerge.template.scope import Scope
+from evomerge.template.stack_node import StackNode
 
 # Stands for any method.
 OPEN = ""
@@ -32,6 +33,8 @@ def uses(root: Node, scope: Scope) -> dict[str, list[Path]]:
 def _uses(node: Node, scope: Scope, path: Path) -> Iterator[tuple[str, Path]]:
     if isinstance(node, Slot | Choice):
         yield node.dimension.name, path
+    if isinstance(node, StackNode):
+        yield from _of_stack(node, path)
     for child, within, inner in _below(node, scope, path):
         yield from _uses(child, within, inner)
 
@@ -52,6 +55,14 @@ def _below(node: Node, scope: Scope, path: Path) -> Iterable[tuple[Node, Scope, 
     if isinstance(node, Conditions):
         return ((child, scope, path) for child in node.read(scope))
     return ((child, scope, path) for child in node.children) if isinstance(node, Items) else ()
+
+
+def _of_stack(node: StackNode, path: Path) -> Iterator[tuple[str, Path]]:
+    """The dimensions of a stack, at each option at which they count."""
+    for dimension in node.code.dimensions:
+        choice, labels = node.code.conditions.get(dimension.name, ("", ("",)))
+        for label in labels:
+            yield dimension.name, {**path, choice: label} if choice else path
 
 
 def joined(path: Path, labels: Path) -> Path | None:

@@ -28,6 +28,7 @@ class TinyTemplate:
     """Linear reads no density."""
 
     space = SPACE
+    codes = ()
 
     def fill(self, point: Point) -> Recipe:
         parameters = {"weight": point[WEIGHT]}
