@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from evomerge.checkpoint.in_place import check_may_move
 from evomerge.errors import MergeError
 from evomerge.families import LAYER_COUNTS, PER_LAYER_LISTS
 
@@ -62,6 +63,7 @@ def _gather(key: str, origins: Sequence[LayerOrigin]) -> list[object] | None:
     lists = {id(origin.config): _entries(key, origin.config) for origin in origins}
     found = [lists[id(origin.config)] for origin in origins]
     if all(entries is None for entries in found):
+        check_may_move([donor, *(origin.config for origin in origins)])
         return None
     gathered = []
     for origin, entries in zip(origins, found, strict=True):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterable, Sequence
 
+from evomerge.checkpoint.alike import difference
+from evomerge.checkpoint.config import text_config
 from evomerge.dtypes import is_float
 from evomerge.errors import MergeError, RecipeError
 from evomerge.merging.blocks import Input
@@ -74,6 +77,25 @@ def check_contract(method: Declaration, part: OutputSlice, where: str) -> None:
             f"{where}: found {len(counted)} ({', '.join(map(str, counted)) or 'none'}); "
             f"{method.name} merges {expected}{how}"
         )
+
+
+def check_layers_alike(models: Models, slices: Sequence[OutputSlice]) -> None:
+    """Models that give layers to the output agree in what one config.json says of all layers.
+
+    Raises:
+        MergeError: they do not.
+    """
+    donor = models.donor.source
+    giving = {part.described.model for part in slices if len(part)}
+    for reference in (each for each in models.by_reference if each in giving):
+        source = models.by_reference[reference].source
+        found = difference(text_config(donor.config), text_config(source.config))
+        if found is not None:
+            raise MergeError(
+                f"config.json: {found.key}: {donor.label} has {json.dumps(found.one)}, "
+                f"{source.label} has {json.dumps(found.other)}; it stands there once for all "
+                "layers, so stack layers of models that agree in it"
+            )
 
 
 def check_missing(models: Models, place: Place) -> None:

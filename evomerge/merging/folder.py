@@ -142,9 +142,8 @@ def _config(plan: Plan) -> dict[str, object]:
     models, vocabulary = plan.models, plan.models.vocabulary
     origins = []
     for part in plan.slices:
-        chosen = next((s for s in part.sources if s.model == part.base), part.sources[0])
-        config = models.by_reference[chosen.model].source.config
-        origins += [(config, layer) for layer in chosen.layers]
+        config = models.by_reference[part.described.model].source.config
+        origins += [(config, layer) for layer in part.described.layers]
     # Copied tensors, which may be large masks, keep types of their own.
     merged = [tensor.info for tensor in plan.tensors if tensor.parameters is not None]
     largest = max(merged, key=lambda info: info.size)

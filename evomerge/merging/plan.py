@@ -11,6 +11,7 @@ from evomerge.errors import MergeError, RecipeError
 from evomerge.merging.blocks import Input
 from evomerge.merging.contracts import (
     check_contracts,
+    check_layers_alike,
     check_missing,
     check_shapes,
     warn_of_densities,
@@ -95,6 +96,7 @@ def plan_merge(recipe: Recipe, models: Models | None = None) -> Plan:
 
 
 @dataclass(frozen=True)
+    check_layers_alike(models, slices)
 class _Planner:
     """Plans tensor by tensor.
 

@@ -112,6 +112,11 @@ class OutputSlice:
     def __len__(self) -> int:
         return len(self.sources[0].layers)
 
+    @property
+    def described(self) -> SliceSource:
+        """The source whose config.json says what these layers are: the base, or else the first."""
+        return next((each for each in self.sources if each.model == self.base), self.sources[0])
+
     def position(self, layer: int) -> float:
         """Where a layer of this slice stands in a gradient: 0 is the first, 1 the last.
 

@@ -64,6 +64,12 @@ def sliced(*sources: str, method: str = "passthrough", more: str = "") -> list[s
     return recipe(f"merge_method: {method}\nslices:\n  - sources:\n{listed}{more}")
 
 
+def stacked(*models: str) -> list[str]:
+    """The first layer of each model."""
+    listed = "".join(f"  - sources: [{{model: {m}, layer_range: [0, 1]}}]\n" for m in models)
+    return recipe(f"merge_method: passthrough\nslices:\n{listed}")
+
+
 def broken(source: str = "code") -> Path:
     """A copy of a model, to be damaged."""
     return Path(shutil.copytree(Path(source).resolve(), "broken"))
@@ -322,6 +328,23 @@ def _() -> list[str]:
 @case("different shapes")
 def _() -> list[str]:
     return linear("maths", other("wide", hidden=32))
+
+
+@case("layers of different widths")
+def _() -> list[str]:
+    return stacked("base", other("wide", hidden=32))
+
+
+@case("layers that are alike but for one setting")
+def _() -> list[str]:
+    change_config(broken(), rms_norm_eps=1e-5)
+    return stacked("base", "broken")
+
+
+@case("layers that cannot be moved")
+def _() -> list[str]:
+    change_config(Path(other("gpt2", "gpt2")), scale_attn_by_inverse_layer_idx=True)
+    return stacked("gpt2", "gpt2")
 
 
 @case("a tensor that one model lacks")
