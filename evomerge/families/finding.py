@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from evomerge.errors import CheckpointError
 from evomerge.families.family import Family
@@ -47,6 +48,9 @@ def architecture_of(config: Mapping[str, object], where: str) -> str:
 def family_of(config: Mapping[str, object], names: Iterable[str], where: str) -> Family:
     """The family of a checkpoint, from its config and, when that is not listed, its tensors.
 
+    Where the config has a switch under which layers write to the residual stream in another way,
+    the family's name says so, and that way is not known.
+
     Args:
         config: the content of config.json.
         names: the names of the checkpoint's tensors, on disk.
@@ -57,7 +61,7 @@ def family_of(config: Mapping[str, object], names: Iterable[str], where: str) ->
     """
     architecture = architecture_of(config, where)
     if architecture in _BY_ARCHITECTURE:
-        return _BY_ARCHITECTURE[architecture]
+        return _as_configured(_BY_ARCHITECTURE[architecture], config)
     names = list(names)
     prefixes = [found[1] for found in map(_NUMBERED.match, names) if found]
     count = next((key for key in LAYER_COUNTS if key in config), None)
@@ -76,6 +80,13 @@ def family_of(config: Mapping[str, object], names: Iterable[str], where: str) ->
         f"{architecture} (inferred)", (architecture,), prefixes[0], embedding,
         after=after, roots=("",), layer_count=count, attention=attention, mlp=mlp,
     )  # fmt: skip
+
+
+def _as_configured(family: Family, config: Mapping[str, object]) -> Family:
+    switch = None if family.residual is None else family.residual.unless
+    if switch is None or not config.get(switch):
+        return family
+    return replace(family, name=f"{family.name} with {switch}", residual=None)
 
 
 def layers_in(config: Mapping[str, object], family: Family, where: str) -> int:
