@@ -54,6 +54,7 @@ def restacked(donor: Config, origins: Sequence[LayerOrigin]) -> dict[str, object
         if entries is not None and entries != stated and not _is_default(key, donor, entries):
             changes[key] = entries
     if [origin.layer for origin in origins] != list(range(_count(donor))):
+        check_may_move([donor, *(origin.config for origin in origins)])
         changes |= _thresholds(donor, origins) | _experts(donor, origins)
     return changes
 
@@ -63,7 +64,6 @@ def _gather(key: str, origins: Sequence[LayerOrigin]) -> list[object] | None:
     lists = {id(origin.config): _entries(key, origin.config) for origin in origins}
     found = [lists[id(origin.config)] for origin in origins]
     if all(entries is None for entries in found):
-        check_may_move([donor, *(origin.config for origin in origins)])
         return None
     gathered = []
     for origin, entries in zip(origins, found, strict=True):

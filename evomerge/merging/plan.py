@@ -86,6 +86,7 @@ def plan_merge(recipe: Recipe, models: Models | None = None) -> Plan:
     check_methods(recipe)
     models = models or open_models(recipe)
     slices = recipe.slices_for(models.layers())
+    check_layers_alike(models, slices)
     places = tuple(output_tensors(models, slices))
     check_contracts(recipe, slices, places)
     planner = _Planner(recipe, models, {id(part): _apart(part, recipe) for part in slices})
@@ -96,7 +97,6 @@ def plan_merge(recipe: Recipe, models: Models | None = None) -> Plan:
 
 
 @dataclass(frozen=True)
-    check_layers_alike(models, slices)
 class _Planner:
     """Plans tensor by tensor.
 
