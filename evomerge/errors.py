@@ -6,6 +6,7 @@
     │   └── AdapterError   a LoRA adapter that cannot be applied
     ├── VocabularyError    tokenizers that cannot be brought together
     ├── MergeError         models that cannot be merged this way
+    ├── LinearMergerError  layers or networks that cannot be made, or merged, as asked
     ├── OutputError        a result that cannot be written
     ├── EvaluationError    a model that cannot be scored
     │   ├── UnknownMetric      by a metric that its evaluator does not give
@@ -47,6 +48,10 @@ class VocabularyError(EvomergeError):
 
 class MergeError(EvomergeError):
     """Models that cannot be merged this way."""
+
+
+class LinearMergerError(EvomergeError, ValueError):
+    """A layer or a network that cannot be made, or merged, as asked. A ``ValueError`` too."""
 
 
 class OutputError(EvomergeError):

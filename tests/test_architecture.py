@@ -31,6 +31,7 @@ FLOORS = {
     "kernels": 2,
     "families": 2,
     "trial": 2,
+    "linear_merger": 2,
     "space": 3,
     "goals": 3,
     "front": 3,
