@@ -7,7 +7,7 @@ training    trains a network on examples in memory
 averaging   the mean of networks
 curve       what happens on the line between two of them
 federated   one round of federated averaging
-chain       the hidden units of a plain network
+units       the hidden units of a plain network
 anchor      networks that were trained without masks, brought to one anchor
 """
 

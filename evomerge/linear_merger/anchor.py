@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from evomerge.errors import LinearMergerError
 from evomerge.linear_merger.averaging import check_alike
-from evomerge.linear_merger.chain import Place, hidden_units
+from evomerge.linear_merger.units import Place, hidden_units
 
 # A layer is left alone unless its units fit better by this share of what they could: what is less
 # is rounding, and could go back and forth for ever.

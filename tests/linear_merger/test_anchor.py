@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from evomerge.linear_merger import Training, align_to_anchor, average, train, with_masks
-from evomerge.linear_merger.chain import hidden_units
+from evomerge.linear_merger.units import hidden_units
 from tests.linear_merger.networks import classes, network, noise
 
 
