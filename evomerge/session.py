@@ -119,6 +119,8 @@ def resume(run: Path, how: Resumption, *, watcher: Watcher | None = None) -> Stu
 def judge(run: Path, *, watcher: Watcher | None = None) -> Study:
     """Scores finalists and baselines of a run on its holdout, without searching any further.
 
+    Of a run whose config keeps the holdout closed, the best trial is the one finalist.
+
     Raises:
         EvomergeError: it is no run, its config changed, or another process writes it.
     """
@@ -186,7 +188,8 @@ def _finish(
     if how.retry_failed:
         _retry(runner)
     _simplify(prepared, runner)
-    _judge(prepared, runner.study, bench, runner.watcher)
+    if prepared.located.config.finalists:
+        _judge(prepared, runner.study, bench, runner.watcher)
     write_winners(runner.study)
 
 
@@ -240,7 +243,7 @@ def _judge(prepared: Prepared, study: Study, bench: Workbench, watcher: Watcher)
     """Scores finalists and baselines on the holdout, if there is one."""
     if not prepared.holdout or best_or_none(study) is None:
         return
-    finalists = choose_finalists(study, prepared.located.config.finalists)
+    finalists = choose_finalists(study, max(1, prepared.located.config.finalists))
     simpler = simplified(study, finalists[0], _limits(prepared).tolerance)
     numbers = [trial.number for trial in (*finalists, simpler)]
     watcher.note("scoring the finalists and all baselines on the holdout")

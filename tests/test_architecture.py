@@ -55,9 +55,10 @@ FLOORS = {
     "config": 11,
     "rehearsal": 12,
     "session": 13,
-    "api": 14,
-    "cli": 14,
-    "__init__": 15,
+    "chain": 14,
+    "api": 15,
+    "cli": 15,
+    "__init__": 16,
 }
 
 # Their modules register themselves; nobody imports one by name.

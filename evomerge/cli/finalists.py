@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
 
-from evomerge.cli.running import going_on, hush_libraries
+from evomerge.cli.running import CHAIN, going_on, hush_libraries, resumable, watching_stage
 from evomerge.study import Study
 
 
@@ -18,9 +19,13 @@ def finalists(
 ) -> None:
     """Scores the best trials and all baselines on the holdout, and gives the verdict.
 
-    A search does that at its end; this does it for one that was stopped. What was scored on the
-    holdout before is recalled.
+    A search does that at its end; this does it for one that was stopped, or whose config keeps the
+    holdout closed. What was scored on the holdout before is recalled. Of a chain it is the last
+    stage that is judged.
     """
+    if (run / CHAIN).is_file():
+        sys.stdout.write(_chain(run, quiet=quiet))
+        return
     study = Study.open(run)
     hush_libraries()
     with going_on(run, study.goals, None, quiet=quiet) as watcher:
@@ -30,3 +35,15 @@ def finalists(
     from evomerge.report.closing import closing_statement
 
     sys.stdout.write(closing_statement(study))
+
+
+def _chain(run: Path, *, quiet: bool) -> str:
+    """Judges the last stage of a chain, and gives what is said at the end."""
+    hush_libraries()
+    with resumable(run, CHAIN):
+        from evomerge.chain import judge
+
+        judge(run, partial(watching_stage, quiet=quiet))
+    from evomerge.chain.findings import closing
+
+    return closing(run)

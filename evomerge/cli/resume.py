@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
 
-from evomerge.cli.running import going_on, hush_libraries
+from evomerge.cli.running import CHAIN, going_on, hush_libraries, resumable, watching_stage
 from evomerge.study import Study
 
 
@@ -28,8 +29,13 @@ def resume(
 ) -> None:
     """Goes on with a search from where it is, as if it had never stopped.
 
-    What is recorded is recalled, not scored again. With more --trials, a finished search goes on.
+    What is recorded is recalled, not scored again. With more --trials, a finished search goes on;
+    of a chain, its last stage.
     """
+    if (run / CHAIN).is_file():
+        given = {"retry_failed": retry_failed, "accept_drift": accept_drift}
+        sys.stdout.write(_chain(run, trials, given, quiet=quiet))
+        return
     study = Study.open(run)
     budget = trials or (study.config.get("budget") or {}).get("trials")
     hush_libraries()
@@ -42,3 +48,16 @@ def resume(
     from evomerge.report.closing import closing_statement
 
     sys.stdout.write(closing_statement(study))
+
+
+def _chain(run: Path, trials: int | None, given: dict[str, bool], *, quiet: bool) -> str:
+    """Goes on with a chain, and gives what is said at the end."""
+    hush_libraries()
+    with resumable(run, CHAIN):
+        from evomerge.chain import resume as go_on
+        from evomerge.session import Resumption
+
+        go_on(run, Resumption(trials, **given), partial(watching_stage, quiet=quiet))
+    from evomerge.chain.findings import closing
+
+    return closing(run)

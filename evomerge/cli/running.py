@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evomerge.cli.live import watching
+from evomerge.config.reading import Located
 from evomerge.errors import Interrupted
-from evomerge.goals import Goals
+from evomerge.goals import Goals, read_goals
 from evomerge.study.folder import LEDGER
 
 if TYPE_CHECKING:
     from evomerge.searching import Watcher
+
+# The file by which a folder is one of a chain of searches.
+CHAIN = "chain.yaml"
 
 
 def hush_libraries() -> None:
@@ -29,12 +33,25 @@ def hush_libraries() -> None:
 @contextmanager
 def going_on(run: Path, goals: Goals, budget: int | None, *, quiet: bool) -> Iterator[Watcher]:
     """Shows a search; when it is interrupted, says how it goes on, if there is a run by then."""
+    with resumable(run, LEDGER), watching(goals, budget=budget, quiet=quiet) as watcher:
+        yield watcher
+
+
+@contextmanager
+def resumable(run: Path, mark: str) -> Iterator[None]:
+    """When something is interrupted, says how it goes on, if there is the file ``mark`` by then."""
     try:
-        with watching(goals, budget=budget, quiet=quiet) as watcher:
-            yield watcher
+        yield
     except KeyboardInterrupt as stop:
-        if not (run / LEDGER).exists():
+        if not (run / mark).exists():
             raise
         raise Interrupted(
             f"every trial that ended is recorded; go on with: evomerge resume {run}"
         ) from stop
+
+
+def watching_stage(located: Located, *, quiet: bool) -> AbstractContextManager[Watcher]:
+    """Shows one stage of a chain."""
+    config = located.config
+    goals = read_goals(config.objectives, config.constraints)
+    return watching(goals, budget=config.budget.trials, quiet=quiet)

@@ -105,7 +105,7 @@ class Config(Entry):
         lookahead: how many trials may be asked before the first of them is told.
         warm_start: further recipes to start from: mergekit files, points, or run folders.
         baselines: ``auto`` scores base, parents, their uniform soup and standard merges first.
-        finalists: how many trials are scored on the holdout.
+        finalists: how many trials are scored on the holdout; with 0 it stays closed.
         simplify: whether, and how far, the winner is simplified.
         device: where models are scored: ``auto``, ``cpu``, ``cuda``, …
         dtype: of recipes that name none.
@@ -132,7 +132,7 @@ class Config(Entry):
     lookahead: Annotated[int, Field(gt=0)] = 1
     warm_start: list[Annotated[Text | Tree, BY_FORM]] = Field(default=[])
     baselines: Literal["auto", "none"] = "auto"
-    finalists: Annotated[int, Field(gt=0)] = 3
+    finalists: Annotated[int, Field(ge=0)] = 3
     simplify: Simplify = True
     device: str = "auto"
     dtype: str | None = None

@@ -63,7 +63,7 @@ class Located:
         if not isinstance(recipe, str):
             return recipe
         try:
-            found = _tree(self.under(recipe), "recipe")
+            found = read_tree(self.under(recipe), "recipe")
         except RecipeError as error:
             raise placed(error, "config.recipe") from error
         if not isinstance(found, dict):
@@ -114,7 +114,7 @@ def read_config(path: Path) -> Located:
     Raises:
         RecipeError: there is no such file, or no config in it; the message begins with the path.
     """
-    return _located(_tree(path, "config"), path, path.absolute().parent)
+    return located_in(read_tree(path, "config"), path, path.absolute().parent)
 
 
 def config_of(tree: Mapping[str, object]) -> Located:
@@ -123,11 +123,15 @@ def config_of(tree: Mapping[str, object]) -> Located:
     Raises:
         RecipeError: it is no config.
     """
-    return _located(plain_tree(tree, "config"), Path("config"), Path.cwd())
+    return located_in(plain_tree(tree, "config"), Path("config"), Path.cwd())
 
 
-def _located(tree: object, path: Path, folder: Path) -> Located:
-    """The config in a tree that came from ``path``, whose paths count from ``folder``."""
+def located_in(tree: object, path: Path, folder: Path) -> Located:
+    """The config in a tree that came from ``path``, whose paths count from ``folder``.
+
+    Raises:
+        RecipeError: it is no config; the message begins with the path.
+    """
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
@@ -155,7 +159,12 @@ def _renamed(tree: object, places: Mapping[str, object]) -> object:
     return [_renamed(each, places) for each in tree] if isinstance(tree, list) else tree
 
 
-def _tree(path: Path, what: str) -> object:
+def read_tree(path: Path, what: str) -> object:
+    """The tree in a YAML file; ``what`` is what messages call it.
+
+    Raises:
+        RecipeError: there is no such file, or it is not YAML; the message begins with the path.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
