@@ -90,7 +90,7 @@ LATE = {
     "cli": {"evomerge"},  # a verb loads what it needs, when it needs it
     "evaluators": {"evomerge.evaluators.harness.run"},
     "merging": {"evomerge.kernels.torch_arrays"},
-    "workbench": {"evomerge.workbench.live"},
+    "workbench": {"evomerge.workbench.mould"},
     "zoo": {"evomerge.zoo.assembling"},
 }
 

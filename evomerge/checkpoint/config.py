@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from evomerge.checkpoint.per_layer import Config, LayerOrigin, restacked
+from evomerge.checkpoint.per_layer import OF_LAYERS, Config, LayerOrigin, restacked
 from evomerge.dtypes import DType, dtype_name
 from evomerge.families import Family
 
@@ -55,6 +55,14 @@ def merged_config(
     result["text_config"] = text | changes | _dtypes_if_stated(text, written)
     repeated = ("tie_word_embeddings", "vocab_size")
     return result | {key: changes[key] for key in repeated if key in donor and key in changes}
+
+
+def apart_from_layers(config: Config) -> dict[str, object]:
+    """A config.json without what it says of the number and the kinds of its layers."""
+    rest = {key: value for key, value in config.items() if key not in OF_LAYERS}
+    if text_config(config) is not config:
+        rest["text_config"] = apart_from_layers(text_config(config))
+    return rest
 
 
 def with_token_ids(

@@ -22,6 +22,18 @@ FULL_ATTENTION_EVERY = {"gemma2": 2, "gemma3_text": 6, "cohere2": 4, "olmo3": 4,
 # Without no_rope_layers, every n-th layer of these has no rotary embedding.
 NO_ROPE_EVERY = {"smollm3": 4}
 
+# Keys that say "the first k layers".
+THRESHOLDS = ("max_window_layers", "first_k_dense_replace")
+
+# Which layers have one feed-forward block instead of experts (Qwen's mixtures).
+DENSE = ("decoder_sparse_step", "mlp_only_layers")
+
+# Both say of a layer's number what it is.
+RULES = (*THRESHOLDS, *DENSE)
+
+# All that follows the layers of a stack.
+OF_LAYERS = frozenset([*LAYER_COUNTS, *PER_LAYER_LISTS, *RULES])
+
 
 @dataclass(frozen=True)
 class LayerOrigin:
@@ -53,8 +65,11 @@ def restacked(donor: Config, origins: Sequence[LayerOrigin]) -> dict[str, object
         stated = donor.get(key)
         if entries is not None and entries != stated and not _is_default(key, donor, entries):
             changes[key] = entries
-    if [origin.layer for origin in origins] != list(range(_count(donor))):
-        check_may_move([donor, *(origin.config for origin in origins)])
+    configs = [donor, *(origin.config for origin in origins)]
+    moved = [origin.layer for origin in origins] != list(range(_count(donor)))
+    if moved:
+        check_may_move(configs)
+    if moved or any(config.get(key) != donor.get(key) for config in configs for key in RULES):
         changes |= _thresholds(donor, origins) | _experts(donor, origins)
     return changes
 
@@ -127,7 +142,7 @@ _IMPLIED: Mapping[str, Callable[[Config], list[object] | None]] = {
 def _thresholds(donor: Config, origins: Sequence[LayerOrigin]) -> dict[str, object]:
     """Keys that say "the first k layers": k is again the number of such layers in front."""
     changes: dict[str, object] = {}
-    for key in ("max_window_layers", "first_k_dense_replace"):
+    for key in THRESHOLDS:
         if not isinstance(donor.get(key), int):
             continue
         first = [origin.layer < _integer(origin.config, key, 0) for origin in origins]
@@ -144,7 +159,7 @@ def _thresholds(donor: Config, origins: Sequence[LayerOrigin]) -> dict[str, obje
 
 def _experts(donor: Config, origins: Sequence[LayerOrigin]) -> dict[str, object]:
     """Which layers have one feed-forward block instead of experts (Qwen's mixtures)."""
-    if "decoder_sparse_step" not in donor and "mlp_only_layers" not in donor:
+    if not any(key in donor for key in DENSE):
         return {}
     dense = [number for number, origin in enumerate(origins) if not _has_experts(origin)]
     return {"decoder_sparse_step": 1, "mlp_only_layers": dense}

@@ -48,6 +48,16 @@ class TensorPlan:
         """Whether noise takes part: then the seed and the places of the models decide as well."""
         return self.parameters is not None and self.method.draws(self.parameters)
 
+    @property
+    def copies(self) -> bool:
+        """Whether it has the numbers of its first input, in that one's element type."""
+        found = self.inputs[0].info.dtype
+        if found != self.info.dtype:
+            return False
+        if self.parameters is None:
+            return True
+        return promote([found, self.work]) == self.work and self.method.copies(self.parameters)
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -124,6 +124,21 @@ class Merger:
             sink(tensor.info, block.where.offset, done)
         self._surveys.found_finite(tensor)
 
+    def check(self, tensor: TensorPlan) -> None:
+        """Refuses inputs that `merge` would refuse, each only once; for what needs no merging.
+
+        Raises:
+            MergeError: a model holds NaN or infinity, or models disagree in whole numbers.
+        """
+        if self._surveys.are_finite(tensor):
+            return
+        if tensor.parameters is None:
+            copied(tensor, allow_nan=self._lets_through(tensor))
+        elif not self._options.allow_nan:
+            for _ in self._blocks(tensor).last():
+                pass
+        self._surveys.found_finite(tensor)
+
     def stop(self) -> None:
         """Ends the threads that still merge something: within a block each, not a tensor."""
         self._stopped.set()

@@ -170,6 +170,11 @@ class Declaration:
         drawer = getattr(self.steps, "draws", None)
         return bool(drawer is not None and drawer(parameters))
 
+    def copies(self, parameters: Parameters) -> bool:
+        """Whether what comes out are the numbers of the one input, not a bit of them changed."""
+        copier = getattr(self.steps, "copies", None)
+        return bool(copier is not None and copier(parameters))
+
 
 merge_methods: Registry[Declaration] = Registry("merge method", package="evomerge.methods")
 

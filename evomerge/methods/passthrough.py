@@ -32,6 +32,11 @@ GAIN = Param(
 class Passthrough:
     """Takes the tensors of the one model of each slice, scaled if asked."""
 
+    def copies(self, parameters: Parameters) -> bool:
+        """Unless there is a factor."""
+        (scale,), (gain,) = parameters.per_model["scale"], parameters.per_model["gain"]
+        return gain is None and (scale is None or float(scale) == 1.0)
+
     def survey(self, blocks: Blocks) -> None:
         """Nothing to know."""
 

@@ -2,10 +2,15 @@
 
 - ``settings``: where and how candidates are built
 - ``memory``: what that will take, and whether it fits
+- ``aligned``: arrays laid out as torch would
 - ``resident``: a source whose tensors stay in memory
 - ``hollow``: a folder as the merge would write it, without its weights
 - ``landing``: where transformers puts each tensor of such a folder
-- ``live``: the model that it makes of the folder, overwritten in place
+- ``renumbering``: the same for a model of other layers
+- ``shells``: models without weights, as transformers makes them
+- ``places``: the parameters of a model, with memory of their own or a source's
+- ``live``: the model that becomes each candidate
+- ``mould``: loads the first of a kind of candidates, and casts the others
 - ``changes``: which tensors of a candidate are not there yet
 - ``bench``: the workbench itself
 """

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from evomerge.checkpoint.config import apart_from_layers
 from evomerge.checkpoint.source import Source
 from evomerge.errors import EvaluationError, RecipeError
 from evomerge.evaluators.base import LoadedModel
@@ -22,14 +23,18 @@ from evomerge.merging.surveys import Surveys
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.workbench.changes import signatures
 from evomerge.workbench.memory import estimate
-from evomerge.workbench.resident import Resident
+from evomerge.workbench.resident import Resident, memory_of
 from evomerge.workbench.settings import Settings
 
 if TYPE_CHECKING:
     from evomerge.workbench.live import Live
+    from evomerge.workbench.mould import Mould
 
 # Of models in memory nothing is copied, so a block need not fit a cache; fewer cost less time.
 RESIDENT_BLOCK = 1 << 20
+# Sets of models, in one order, and kinds of candidates that are remembered. None takes much.
+MODELS = 64
+MOULDS = 8
 
 
 class Workbench:
@@ -39,7 +44,8 @@ class Workbench:
     One thread uses it at a time.
 
     Attributes:
-        merged: tensors that the last `build` had to merge; the others were as they should be.
+        merged: tensors that the last `build` had to merge; the others were as they should be, or
+            are those of a model in memory, where they stand.
         resident: whether the models stay in memory; None until the first recipe decides it.
     """
 
@@ -57,6 +63,7 @@ class Workbench:
         self._models: dict[Hashable, Models] = {}
         self._surveys = Surveys()
         self._live: Live | None = None
+        self._moulds: dict[Hashable, Mould] = {}
         self._shape: Hashable = None
         self._built: dict[str, Hashable] = {}
         self._plan: Plan | None = None
@@ -75,7 +82,8 @@ class Workbench:
     def build(self, recipe: Recipe) -> LoadedModel:
         """The model that ``recipe`` makes: the same object each time, unless its shape changes.
 
-        The weights of what an earlier call returned are gone. After an error the model holds
+        What it only copies of models in memory, it shares with them: nobody may write to it. The
+        weights of what an earlier call returned are gone. After an error the model holds
         nothing of use, and the next call makes it right.
 
         Raises:
@@ -84,19 +92,8 @@ class Workbench:
         plan = self.plan(recipe)
         self._forget_folder()
         live = self._live_of(plan)
-        wanted = signatures(plan)
-        changed = [t for t in plan.tensors if self._built.get(t.info.name) != wanted[t.info.name]]
-        for tensor in changed:
-            self._built.pop(tensor.info.name, None)
-        merger = Merger(plan, self._options(), self._surveys)
-
-        def make(tensor: TensorPlan) -> None:
-            merger.merge(tensor, live.write, live.whole(tensor.info))
-            self._built[tensor.info.name] = wanted[tensor.info.name]
-
-        if changed:
-            make_all(merger, changed, make)
-        self._plan, self.merged = plan, len(changed)
+        self.merged = self._fill(live, plan)
+        self._plan = plan
         return live.loaded
 
     def fingerprints(self) -> Mapping[ModelReference, str]:
@@ -106,6 +103,8 @@ class Workbench:
     def close(self) -> None:
         """Frees all memory and closes all files. Closing twice does nothing."""
         self._drop_live()
+        while self._moulds:
+            self._moulds.popitem()[1].close()
         self._models, self._sources = {}, {}
         self._surveys.clear()
         for source in self._opened.values():
@@ -135,6 +134,8 @@ class Workbench:
             if models.vocabulary is not None:
                 models = self._renewed(models)
             self._models[key] = models
+            if len(self._models) > MODELS:
+                del self._models[next(iter(self._models))]
         return self._models[key]
 
     def _named(self, recipe: Recipe) -> Mapping[ModelReference, Source]:
@@ -158,24 +159,74 @@ class Workbench:
             self._surveys.clear()
         if not self.resident or models.vocabulary is None:
             return models
-        changed = models.vocabulary.sources
-        held = {
-            reference: replace(model, source=Resident(model.source, changed[reference].changed()))
-            for reference, model in models.by_reference.items()
-        }
+        held = {}
+        for reference, model in models.by_reference.items():
+            behind = self._sources[reference]
+            held[reference] = replace(
+                model,
+                source=Resident(
+                    model.source,
+                    models.vocabulary.sources[reference].changed(),
+                    behind if isinstance(behind, Resident) else None,
+                ),
+            )
         return replace(models, by_reference=held)
 
     def _live_of(self, plan: Plan) -> Live:
         """The model in memory, of the shape that a plan needs."""
-        from evomerge.workbench.live import Live
-
         documents = documents_of(plan)
         shape = _shape(plan, documents)
         if self._live is None or shape != self._shape:
             self._drop_live()
-            self._live = Live(plan, documents, self._settings, self._write)
+            self._live = self._made(plan, documents)
             self._shape = shape
         return self._live
+
+    def _made(self, plan: Plan, documents: Documents) -> Live:
+        """A live model, from the mould of one that differs from it in its layers alone."""
+        from evomerge.workbench.mould import load
+
+        kind = _kind(plan, documents)
+        mould = self._moulds.get(kind)
+        live = None if mould is None else mould.cast(plan, documents)
+        if live is None:
+            live, loaded = load(plan, documents, self._settings, self._write)
+            self._moulds[kind] = loaded if mould is None else loaded.with_habits(mould.habits)
+            if mould is not None:
+                mould.close()
+            if len(self._moulds) > MOULDS:
+                self._moulds.pop(next(iter(self._moulds))).close()
+        return live
+
+    def _fill(self, live: Live, plan: Plan) -> int:
+        """Gives the live model the weights of a plan; returns how many tensors were merged."""
+        wanted = signatures(plan)
+        changed = [t for t in plan.tensors if self._built.get(t.info.name) != wanted[t.info.name]]
+        for tensor in changed:
+            self._built.pop(tensor.info.name, None)
+        merger = Merger(plan, self._options(), self._surveys)
+        merged: list[TensorPlan] = []
+
+        def make(tensor: TensorPlan) -> None:
+            memory = memory_of(tensor) if live.can_share(tensor.info) else None
+            if memory is None:
+                merger.merge(tensor, live.write, live.whole(tensor.info))
+                merged.append(tensor)
+            else:
+                merger.check(tensor)
+                live.share(tensor.info, memory)
+            self._built[tensor.info.name] = wanted[tensor.info.name]
+
+        work = []
+        for tensor in changed:
+            # Sharing what has been looked at before takes less time than a thread to do it.
+            if tensor.copies and self.resident and self._surveys.are_finite(tensor):
+                make(tensor)
+            else:
+                work.append(tensor)
+        if work:
+            make_all(merger, work, make)
+        return len(merged)
 
     def _drop_live(self) -> None:
         self._forget_folder()
@@ -218,8 +269,18 @@ def _models_key(recipe: Recipe) -> Hashable:
 def _shape(plan: Plan, documents: Documents) -> Hashable:
     """All that decides the model in memory but its weights."""
     infos = tuple(tensor.info for tensor in plan.tensors)
-    config = json.dumps(documents.config, sort_keys=True)
+    return infos, json.dumps(documents.config, sort_keys=True), _outside(plan, documents)
+
+
+def _kind(plan: Plan, documents: Documents) -> Hashable:
+    """The same of models that differ in their layers alone."""
+    rest = apart_from_layers(documents.config)
+    return json.dumps(rest, sort_keys=True), _outside(plan, documents)
+
+
+def _outside(plan: Plan, documents: Documents) -> Hashable:
+    """Tokenizer and settings for generation."""
     tokenizer: Hashable = plan.models.donor.source.folder
     if plan.models.vocabulary is not None:
         tokenizer = _models_key(plan.recipe)
-    return infos, config, documents.chat_template, tokenizer
+    return documents.chat_template, tokenizer

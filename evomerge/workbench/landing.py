@@ -70,7 +70,7 @@ def find_landing(model: PreTrainedModel, infos: Sequence[TensorInfo], family: Fa
         for group in groups.values():
             for name, run in _landed(twin, group):
                 runs[name].append(run)
-    _check_filled(model, twin, runs)
+    _check_filled(model, runs)
     return runs
 
 
@@ -157,20 +157,28 @@ def _runs(
         at += count
 
 
-def _check_filled(
-    model: PreTrainedModel, twin: PreTrainedModel, runs: Mapping[str, Sequence[Run]]
-) -> None:
-    """Everything that a checkpoint stores must come from the tensors that there are."""
+def gaps(stored: Mapping[str, Tensor], landing: Landing) -> Iterator[tuple[str, int]]:
+    """The names in memory that get less than all of their elements, or more; and how many.
+
+    Args:
+        stored: parameters and buffers of a model, by name; tied ones under several.
+        landing: into places that the model has.
+    """
     filled: dict[int, int] = {}
-    places = model.state_dict(keep_vars=True)
-    for some in runs.values():
-        for run in some:
-            key = id(places[run.target])
+    for runs in landing.values():
+        for run in runs:
+            key = id(stored[run.target])
             filled[key] = filled.get(key, 0) + run.count
-    for name in twin.state_dict():
-        place = places[name]
-        if filled.get(id(place), 0) != place.numel():
-            raise MergeError(
-                f"{name}: the merge has {filled.get(id(place), 0)} of its {place.numel()} elements "
-                "for the model in memory; the weights do not make a whole model of its config.json"
-            )
+    for name, tensor in stored.items():
+        if filled.get(id(tensor), 0) != tensor.numel():
+            yield name, filled.get(id(tensor), 0)
+
+
+def _check_filled(model: PreTrainedModel, landing: Landing) -> None:
+    """Everything that a checkpoint stores must come from the tensors that there are."""
+    stored = model.state_dict(keep_vars=True)
+    for name, count in gaps(stored, landing):
+        raise MergeError(
+            f"{name}: the merge has {count} of its {stored[name].numel()} elements "
+            "for the model in memory; the weights do not make a whole model of its config.json"
+        )

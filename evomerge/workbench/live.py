@@ -2,97 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Mapping
+from itertools import chain
 
 import numpy as np
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from evomerge.checkpoint.tensors import TensorInfo
-from evomerge.dtypes import BFLOAT16, FLOAT32, dtype_name
-from evomerge.evaluators.loading import load_model
+from evomerge.dtypes import BFLOAT16, FLOAT32, DType, dtype_name
+from evomerge.evaluators.base import LoadedModel
 from evomerge.kernels.block import NDArray
 from evomerge.kernels.torch_arrays import to_numpy, to_torch
-from evomerge.merging.folder import Documents
-from evomerge.merging.plan import Plan
-from evomerge.workbench.hollow import write_hollow
-from evomerge.workbench.landing import find_landing, quiet
-from evomerge.workbench.settings import Settings
-
-# torch begins its tensors at whole cache lines.
-ALIGNMENT = 64
+from evomerge.workbench.landing import Landing, Run
+from evomerge.workbench.places import Place
 
 
 class Live:
-    """A transformers model whose weights are overwritten in place.
+    """A transformers model whose weights are overwritten in place, or shared with a source.
 
-    It is what transformers makes of the folder that the merge would write, tokenizer and settings
-    for generation included; its weights are arbitrary until they are written.
+    Its weights have no memory until they are written or shared.
 
     Attributes:
         loaded: the model, to be scored.
     """
 
-    def __init__(
-        self, plan: Plan, documents: Documents, settings: Settings, write: Callable[[], Path]
-    ) -> None:
-        """Makes the model of a plan.
-
-        Args:
-            plan: the merge.
-            documents: its small files.
-            settings: where the model is, and whether its own code may run.
-            write: gives a folder with the model as it is now, for evaluators that read one.
-
-        Raises:
-            CheckpointError: transformers cannot make a model of the output's config.json.
-            EvaluationError: there is no such device.
-            MergeError: the model cannot be overwritten in memory.
-            OutputError: there is no space for config and tokenizer.
-        """
-        self._scratch = TemporaryDirectory(prefix="evomerge-")
-        try:
-            folder = Path(self._scratch.name)
-            weights = write_hollow(plan, documents, folder)
-            with quiet():
-                loaded = load_model(
-                    folder,
-                    device=settings.chosen_device(),
-                    label="the candidate",
-                    trust_remote_code=settings.trust_remote_code,
-                )
-            self.loaded = replace(loaded, folder=write)
-            weights.unlink()
-            infos = [tensor.info for tensor in plan.tensors]
-            self._landing = find_landing(self.model, infos, plan.models.family)
-        except BaseException:
-            self._scratch.cleanup()
-            raise
-        self._places = dict(_own(self.model))
+    def __init__(self, loaded: LoadedModel, landing: Landing, places: Mapping[str, Place]) -> None:
+        """``landing`` says where each tensor of a merge stands in ``places``, the model's own."""
+        self.loaded = loaded
+        self._landing = landing
+        self._places = places
 
     @property
     def model(self) -> PreTrainedModel:
         """The model."""
         return self.loaded.model
 
+    def can_share(self, info: TensorInfo) -> bool:
+        """Whether a tensor is all of a parameter in main memory, in the same element type."""
+        run = self._whole(info)
+        if run is None:
+            return False
+        place = self._places[run.target]
+        return place.size == info.size and _is_in_main_memory(place, info.dtype)
+
+    def share(self, info: TensorInfo, array: NDArray) -> None:
+        """Lets the model read a tensor that `can_share` where it is, in a source's memory."""
+        self._places[self._landing[info.name][0].target].share(array)
+
     def whole(self, info: TensorInfo) -> NDArray | None:
         """``(rows, columns)``: the memory of a tensor, where the compiled kernels may write it.
 
         None where it stands in pieces, on another device, or in another element type.
         """
-        runs = self._landing[info.name]
-        if len(runs) != 1 or runs[0].count != info.size or info.dtype not in {BFLOAT16, FLOAT32}:
+        run = self._whole(info)
+        if run is None or info.dtype not in {BFLOAT16, FLOAT32}:
             return None
-        place = self._places[runs[0].target]
-        if place.device.type != "cpu" or place.dtype != getattr(torch, dtype_name(info.dtype)):
+        place = self._places[run.target]
+        if not _is_in_main_memory(place, info.dtype):
             return None
         columns = info.shape[-1] if info.shape else 1
-        at = runs[0].at
-        return to_numpy(place[at : at + info.size], info.dtype).reshape(-1, columns)
+        memory = place.own()[run.at : run.at + info.size]
+        return to_numpy(memory, info.dtype).reshape(-1, columns)
 
     def write(self, info: TensorInfo, offset: int, block: NDArray) -> None:
         """Puts a block of a tensor where it belongs, rounded as transformers does on loading."""
@@ -103,38 +74,22 @@ class Live:
             if first < end:
                 at = run.at + first - run.first
                 part = to_torch(values[first - offset : end - offset])
-                self._places[run.target][at : at + end - first].copy_(part)
+                self._places[run.target].own()[at : at + end - first].copy_(part)
 
     def close(self) -> None:
         """Frees the memory of the weights, even if somebody still holds the model."""
-        for tensor in _stored(self.model).values():
+        for place in self._places.values():
+            place.free()
+        for tensor in chain(self.model.parameters(), self.model.buffers()):
             tensor.data = tensor.data.new_empty(0)
-        self._places = {}
-        self._scratch.cleanup()
+
+    def _whole(self, info: TensorInfo) -> Run | None:
+        """Where a tensor stands in one piece."""
+        runs = self._landing[info.name]
+        return runs[0] if len(runs) == 1 and runs[0].count == info.size else None
 
 
-def _stored(model: PreTrainedModel) -> Mapping[str, Tensor]:
-    """Parameters and buffers that a checkpoint holds, by name; tied ones under several."""
-    return model.state_dict(keep_vars=True)
-
-
-def _own(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
-    """Gives every weight memory of its own, as transformers may have mapped the file.
-
-    Yields names, and the weights as flat vectors that share that memory.
-    """
-    moved: dict[int, Tensor] = {}
-    for name, tensor in _stored(model).items():
-        if id(tensor) not in moved:
-            if tensor.device.type == "cpu":
-                tensor.data = _empty_like(tensor)
-            moved[id(tensor)] = tensor.data.view(-1)
-        yield name, moved[id(tensor)]
-
-
-def _empty_like(tensor: Tensor) -> Tensor:
-    """Allocated by NumPy, which asks the system for large pages: fewer to look up."""
-    nbytes = tensor.numel() * tensor.element_size()
-    memory = np.empty(nbytes + ALIGNMENT, np.uint8)
-    begin = -memory.ctypes.data % ALIGNMENT
-    return torch.from_numpy(memory[begin : begin + nbytes]).view(tensor.dtype).view(tensor.shape)
+def _is_in_main_memory(place: Place, dtype: DType) -> bool:
+    """Whether it is there, in this type."""
+    known = getattr(torch, dtype_name(dtype), None)
+    return place.device.type == "cpu" and place.dtype == known

@@ -10,6 +10,8 @@ import numpy as np
 from evomerge.checkpoint.source import Source
 from evomerge.checkpoint.tensor_file import Rows
 from evomerge.checkpoint.tensors import TensorInfo
+from evomerge.merging.plan import TensorPlan
+from evomerge.workbench.aligned import aligned, is_aligned
 
 
 class Resident:
@@ -21,17 +23,22 @@ class Resident:
         folder: as that of the source.
     """
 
-    def __init__(self, source: Source, names: Iterable[str] | None = None) -> None:
+    def __init__(
+        self, source: Source, names: Iterable[str] | None = None, behind: Resident | None = None
+    ) -> None:
         """Loads nothing yet.
 
         Args:
             source: of what adapters and vocabularies have made of the model.
             names: the tensors to hold; the others are read from ``source`` each time. All if None.
+            behind: where ``source`` reads these others, if they are in memory too.
         """
         self._source = source
+        self._behind = behind
         self._held = frozenset(source.names() if names is None else names)
         self._infos: dict[str, TensorInfo] = {}
-        self._arrays: dict[str, np.ndarray] = {}
+        # Each twice: to be read, and the same memory as torch wants it, which has no locks.
+        self._arrays: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.label: str = source.label
         self.config: Mapping[str, object] = source.config
         self.folder: Path = source.folder
@@ -54,19 +61,44 @@ class Resident:
         """
         if name not in self._held:
             return self._source.load(name, rows, out)
-        array = self._array(name)
+        array, _ = self._array(name)
         return array if rows is None else array.reshape(self.info(name).grid)[rows]
+
+    def memory(self, name: str) -> np.ndarray | None:
+        """The memory of a tensor, to be shared and never to be written to; None if it has none."""
+        if name in self._held:
+            return self._array(name)[1]
+        return None if self._behind is None else self._behind.memory(name)
 
     @property
     def nbytes(self) -> int:
         """What is in memory by now."""
-        return sum(array.nbytes for array in list(self._arrays.values()))
+        return sum(array.nbytes for array, _ in list(self._arrays.values()))
 
-    def _array(self, name: str) -> np.ndarray:
+    def _array(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Two threads may load a tensor at once; both get the one that is kept."""
         found = self._arrays.get(name)
         if found is None:
-            loaded = self._source.load(name)
-            loaded.flags.writeable = False
-            found = self._arrays.setdefault(name, loaded)
+            loaded = self._loaded(name)
+            guarded = loaded.view()
+            guarded.flags.writeable = False
+            found = self._arrays.setdefault(name, (guarded, loaded))
         return found
+
+    def _loaded(self, name: str) -> np.ndarray:
+        info = self.info(name)
+        array = self._source.load(name, None, aligned(info.shape, info.dtype))
+        if is_aligned(array) and array.flags.writeable:
+            return array
+        moved = aligned(array.shape, array.dtype)
+        moved[...] = array
+        return moved
+
+
+def memory_of(tensor: TensorPlan) -> np.ndarray | None:
+    """The memory of a source that holds the numbers of an output tensor; None if there is none."""
+    first = tensor.inputs[0]
+    if not tensor.copies or not isinstance(first.source, Resident):
+        return None
+    memory = first.source.memory(first.name)
+    return memory if memory is not None and memory.dtype == tensor.info.dtype else None
