@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -17,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from typer import Argument, Option
 
+from evomerge.cli.scoring import evaluators_for, hush_libraries, status_line
 from evomerge.cli.tables import Form
 from evomerge.errors import EvaluationError
 
@@ -77,53 +76,19 @@ def evaluate(  # noqa: PLR0913, PLR0917  the signature is the command line
         "apply_chat_template": apply_chat_template,
         "batch_size": batch_size,
     }
-    evaluators = _evaluators(lm_eval, evaluator or [], perplexity or [])
-    _hush_libraries()
+    evaluators = evaluators_for(lm_eval, evaluator or [], perplexity or [])
+    if not evaluators:
+        raise EvaluationError(
+            "evaluate: nothing to score by; give --tasks, --evaluator or --perplexity"
+        )
+    hush_libraries()
     loaded = partial(_load, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     found = {}
-    with _progress() as show:
+    with status_line() as show:
         for number, model in enumerate(models, 1):
             show(f"{number}/{len(models)}  {model}")
             found[model] = _score(loaded(model), evaluators, show)
     sys.stdout.write(_as_json(found) if form is Form.json else _as_text(found))
-
-
-def _evaluators(
-    lm_eval: Mapping[str, object], functions: Sequence[str], texts: Sequence[Path]
-) -> list[Evaluator]:
-    from evomerge.evaluators.base import make_evaluator
-
-    wanted: list[dict[str, object]] = []
-    if lm_eval["task"]:
-        given = {key: value for key, value in lm_eval.items() if value not in (None, [])}
-        wanted.append({"name": "lm_eval", **given})
-    wanted += [{"name": "python", "function": function} for function in functions]
-    wanted += [{"name": "perplexity", "file": text} for text in texts]
-    if not wanted:
-        raise EvaluationError(
-            "evaluate: nothing to score by; give --tasks, --evaluator or --perplexity"
-        )
-    return [make_evaluator(settings, "evaluate") for settings in wanted]
-
-
-def _hush_libraries() -> None:
-    """Their bars and remarks would stand between the user and the table."""
-    from transformers.utils import logging as transformers_logging
-
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Shows a line on standard error while work goes on, if that is a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _line: None
-        return
-    with console.status("") as status:
-        yield lambda line: status.update(escape(line))
 
 
 def _load(model: str, *, device: str, dtype: str, trust_remote_code: bool) -> LoadedModel:
