@@ -15,6 +15,7 @@ _THINNED = frozenset({"weight", "density", "normalize", "rescale", "int8_mask", 
 # The methods of mergekit 0.1.5 that are methods here too, and the parameters it reads. All are
 # numbers or flags. A parity test holds this table against mergekit itself.
 MERGEKIT: Mapping[str, frozenset[str]] = {
+    "arcee_fusion": frozenset(),
     "breadcrumbs": _THINNED | {"gamma"},
     "breadcrumbs_ties": _THINNED | {"gamma"},
     "dare_linear": _THINNED,
@@ -25,8 +26,12 @@ MERGEKIT: Mapping[str, frozenset[str]] = {
     "linear": frozenset({"weight", "normalize"}),
     "model_stock": frozenset({"filter_wise"}),
     "multislerp": frozenset({"weight", "normalize_weights", "eps"}),
+    "nearswap": frozenset({"t"}),
     "nuslerp": frozenset({"weight", "nuslerp_flatten", "nuslerp_row_wise"}),
     "passthrough": frozenset({"scale"}),
+    "ram": frozenset({"epsilon"}),
+    "ramplus_tl": frozenset({"r", "alpha", "epsilon"}),
+    "sce": frozenset({"select_topk", "int8_mask"}),
     "slerp": frozenset({"t"}),
     "task_arithmetic": _THINNED,
     "ties": _THINNED,

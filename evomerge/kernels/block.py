@@ -118,3 +118,6 @@ class Engine(Protocol):
 
     def row_cuts(self, block: Block, ranks: Counts) -> Cuts:
         """The cuts of the block's rows; see ``primitives.row_cuts``."""
+
+    def row_divergences(self, block: Block, floor: float) -> Floats:
+        """``(models, rows)``; see ``primitives.row_divergences``."""

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evomerge.dtypes import BFLOAT16
-from evomerge.kernels import few_models, folds, loops, ranking, scans, survivors
+from evomerge.kernels import divergence, few_models, folds, loops, ranking, scans, survivors
 from evomerge.kernels.block import Block, Counts, NDArray
 from evomerge.kernels.primitives import UPPER_BINS
 from evomerge.kernels.sums import Election, Floats, Shares
@@ -158,6 +158,12 @@ def row_cuts(block: Block, ranks: Counts) -> Cuts:
             bits[model] = cut >> 32
             positions[model] = starts + columns - (cut & 0xFFFFFFFF)
     return Cuts(bits, positions)
+
+
+def row_divergences(block: Block, floor: float) -> Floats:
+    """See ``primitives.row_divergences``."""
+    models = [np.asarray(array) for array in block.inputs]
+    return divergence.row_divergences(models, np.asarray(block.base), floor)
 
 
 def _address(array: NDArray) -> int:

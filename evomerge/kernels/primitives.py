@@ -155,3 +155,13 @@ def row_cuts(blocks: Iterable[Block], ranks: Counts) -> Cuts:
         np.concatenate([part.bits for part in parts], axis=1),
         np.concatenate([part.positions for part in parts], axis=1),
     )
+
+
+def row_divergences(blocks: Iterable[Block], floor: float) -> Floats:
+    """``(models, rows)``: the KL divergence of each model's softmax of a row from the base's.
+
+    Of the models themselves, not of their differences, in float64; ``floor`` is added to every
+    probability. Rounding below zero counts as zero.
+    """
+    parts = [block.engine.row_divergences(block, floor) for block in blocks]
+    return np.maximum(np.concatenate(parts, axis=1), 0.0)

@@ -146,6 +146,13 @@ def row_cuts(block: Block, ranks: Counts) -> Cuts:
     return Cuts(bits, positions)
 
 
+def row_divergences(block: Block, floor: float) -> Floats:
+    """See ``primitives.row_divergences``."""
+    before = torch.softmax(_tensor(block.base).double(), dim=1) + floor
+    after = [torch.softmax(_tensor(array).double(), dim=1) + floor for array in block.inputs]
+    return torch.stack([(p * (p / before).log()).sum(dim=1) for p in after]).cpu().numpy()
+
+
 def _tensor(array: object) -> Tensor:
     return array if isinstance(array, Tensor) else torch.as_tensor(array)
 

@@ -90,6 +90,12 @@ class Magnitudes:
         with self._lock:
             return self._cuts.get(asked, lambda: self._find(blocks, asked))
 
+    def sizes(self, blocks: Blocks, ranks: Sequence[int]) -> Floats:
+        """``(ranks,)``: of the first model, what magnitude has each rank, from 1; in float32."""
+        with self._lock:
+            bits, _, _ = self._locate(blocks, np.zeros(len(ranks), np.int64), ranks)
+        return bits.astype(np.int32).view(np.float32).astype(np.float64)
+
     def _find(self, blocks: Blocks, asked: tuple[tuple[int, ...], ...]) -> list[Cuts]:
         size = self.size
         found = [_trivial(ranks, size) for ranks in asked]

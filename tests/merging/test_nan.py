@@ -67,6 +67,14 @@ def test_let_through_it_stays_visible(spoilt, method, kernels):
     assert np.isfinite(others).all()
 
 
+@pytest.mark.parametrize("kernels", [True, False], ids=["fused", "torch"])
+@pytest.mark.parametrize("method", ["arcee_fusion", "nearswap", "ram", "ramplus_tl", "sce"])
+def test_no_threshold_hides_infinity(spoilt, method, kernels):
+    a, b, c = spoilt(np.inf, which=1)
+    found = merged(tree_of(method, a, b, c), Options(allow_nan=True, kernels=kernels))
+    assert not np.isfinite(found[NAME][3, 2])
+
+
 def test_numbers_that_outgrow_the_dtype_are_refused(tmp_path):
     tensors = llama(0)
     tensors[NAME][0, 0] = 1e6

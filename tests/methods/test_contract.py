@@ -18,6 +18,8 @@ SEEDS = range(3)
 SHAPES = [(), (1,), (7,), (1, 5), (5, 1), (1, 1), (13, 9), (2, 3, 4), (2, 3, 2, 2)]
 # Rows wider than a tile; many tiles, the last one short; tiles of several rows of three axes.
 LARGE = [(2, 70_001), (201, 1000), (3, 100, 300)]
+# Take some of a model's numbers, and the others from the base, even if all models agree.
+TAKING_PART = {"arcee_fusion"}
 
 
 @pytest.fixture(params=sorted(merge_methods))
@@ -100,6 +102,8 @@ def merge_of_copies(method, shape, **options):
     copies = [model.copy() for _ in range(count(method))]
     shares = {"weight": [1 / len(copies)] * len(copies)} if "weight" in method.params else {}
     found = merged(method.name, copies, base=base, **shares, **options)
+    if method.name in TAKING_PART:
+        model = np.where(np.abs(found - model) < np.abs(found - base), model, base)
     return found, model, spread(copies, base)
 
 

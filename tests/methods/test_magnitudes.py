@@ -157,3 +157,13 @@ def test_norms_are_of_all_or_of_a_window():
     assert magnitudes.norms(blocks, Window(cuts, nothing(1))).tolist() == [7.0]
     (cuts,) = magnitudes.cuts(blocks, [1])
     assert magnitudes.norms(blocks, Window(cuts, nothing(1))).tolist() == [5.0]
+
+
+@given(arrays(np.float32, st.integers(1, 40), elements=NUMBERS), st.data())
+def test_the_magnitudes_at_ranks(array, data):
+    ranks = data.draw(st.lists(st.integers(1, array.size), min_size=1, max_size=4))
+    magnitudes = Magnitudes(array.size)
+    expected = np.sort(np.abs(array))[::-1][np.array(ranks) - 1]
+    for _ in range(3):  # counted at first, and known from then on
+        found = magnitudes.sizes(tensor_blocks([array]), ranks)
+        np.testing.assert_array_equal(found, expected)

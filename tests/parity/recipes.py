@@ -23,6 +23,7 @@ class Given:
         shared: other parameters that hold for all, as they are.
         base: ``task`` if there is a base beside the experts, ``listed`` if it is one of the models,
             ``none``.
+        dtype: of the recipe.
     """
 
     method: str
@@ -30,6 +31,7 @@ class Given:
     number: Mapping[str, float] = field(default_factory=dict)
     shared: Mapping[str, object] = field(default_factory=dict)
     base: str = "task"
+    dtype: str = "float32"
 
     def __str__(self) -> str:
         words = [f"{key} {value}" for key, value in (self.number | self.shared).items()]
@@ -38,9 +40,10 @@ class Given:
     @property
     def experts(self) -> int:
         """How many models there are beside the base."""
-        return {"slerp": 1, "nuslerp": 2}.get(self.method, 3)
+        return EXPERTS.get(self.method, 3)
 
 
+EXPERTS = {"slerp": 1, "nearswap": 1, "arcee_fusion": 1, "nuslerp": 2}
 WEIGHT = {"weight": (0.7, -0.3, 0.9)}
 POSITIVE = {"weight": (0.2, 0.5, 0.4)}
 DENSITY = {"density": (0.5, 0.31, 0.9)}
@@ -73,6 +76,15 @@ GIVEN: Sequence[Given] = (
     Given("karcher", number={"tol": 1e-3}, shared={"max_iter": 3}, base="listed"),
     Given("multislerp", POSITIVE),
     Given("multislerp", WEIGHT, shared={"normalize_weights": False}, base="none"),
+    Given("sce"),
+    Given("sce", number={"select_topk": 0.6}, shared={"int8_mask": True}),
+    Given("nearswap", number={"t": 0.01}),
+    # In float32 mergekit's divergences are right to three digits or so: that moves a few elements
+    # across the threshold.
+    Given("arcee_fusion", dtype="float64"),
+    Given("ram", number={"epsilon": 0.01}),
+    Given("ramplus_tl"),
+    Given("ramplus_tl", number={"r": 0.7, "alpha": 0.9, "epsilon": 0.01}),
     Given("passthrough", base="none"),
     Given("passthrough", {"scale": (0.8,)}, base="none"),
 )
@@ -147,7 +159,7 @@ class Case:
         if everywhere is not None:
             shared = {name: everywhere(x) for name, x in given.number.items()}
             shared |= {name: everywhere(numbers[0]) for name, numbers in given.each.items()}
-        tree = {"merge_method": given.method, "dtype": "float32", **self._layers()}
+        tree = {"merge_method": given.method, "dtype": given.dtype, **self._layers()}
         if given.base != "none":
             tree["base_model"] = self._name("base")
         return {**tree, "parameters": {**shared, **given.shared}}

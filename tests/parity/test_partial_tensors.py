@@ -30,7 +30,15 @@ METHODS = {
     "ties": {**WEIGHTED, "density": 0.5},
     "breadcrumbs": {**WEIGHTED, "density": 0.5},
     "model_stock": {},
+    "sce": {"select_topk": 0.5},
+    "nearswap": {"t": 0.01},
+    "arcee_fusion": {},
+    "ram": {"epsilon": 0.01},
+    "ramplus_tl": {"epsilon": 0.01},
 }
+PAIRS = {"slerp", "nearswap", "arcee_fusion"}
+# In float32 mergekit's rounding moves a few elements across the threshold.
+DTYPES = {"arcee_fusion": "float64"}
 # Who has biases, by model.
 EVERYONE = ("base", "expert_1", "expert_2")
 BASE_AND_ONE = ("base", "expert_1")
@@ -73,12 +81,12 @@ def recipe(method: str, models: dict[str, Path], biased: Sequence[str]) -> dict[
     folders = {
         name: str(models[f"{name} {'with' if name in biased else 'without'}"]) for name in EVERYONE
     }
-    listed = EVERYONE[:2] if method == "slerp" else EVERYONE
+    listed = EVERYONE[:2] if method in PAIRS else EVERYONE
     tree = {
         "merge_method": method,
         "models": [{"model": folders[name]} for name in listed],
         "parameters": METHODS[method],
-        "dtype": "float32",
+        "dtype": DTYPES.get(method, "float32"),
     }
     return {**tree, "base_model": folders["base"]}
 
