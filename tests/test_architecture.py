@@ -66,6 +66,7 @@ PLUG_INS = {"methods": "merge_method", "evaluators": "evaluator", "optimizers": 
 
 # May be imported inside functions: slow libraries at the edge and optional extras.
 SLOW = {
+    "PIL",
     "accelerate",
     "cma",
     "cmaes",

@@ -17,7 +17,6 @@ from typer import Argument, Option
 
 from evomerge.cli.scoring import evaluators_for, hush_libraries, status_line
 from evomerge.cli.tables import Form
-from evomerge.errors import EvaluationError
 
 if TYPE_CHECKING:
     from evomerge.evaluators.base import Evaluator, LoadedModel
@@ -76,19 +75,15 @@ def evaluate(  # noqa: PLR0913, PLR0917  the signature is the command line
         "apply_chat_template": apply_chat_template,
         "batch_size": batch_size,
     }
-    evaluators = evaluators_for(lm_eval, evaluator or [], perplexity or [])
-    if not evaluators:
-        raise EvaluationError(
-            "evaluate: nothing to score by; give --tasks, --evaluator or --perplexity"
-        )
+    evaluators = evaluators_for("evaluate", lm_eval, evaluator or [], perplexity or [])
     hush_libraries()
     loaded = partial(_load, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     found = {}
     with status_line() as show:
         for number, model in enumerate(models, 1):
             show(f"{number}/{len(models)}  {model}")
-            found[model] = _score(loaded(model), evaluators, show)
-    sys.stdout.write(_as_json(found) if form is Form.json else _as_text(found))
+            found[model] = scores_of(loaded(model), evaluators, show)
+    sys.stdout.write(as_json(found) if form is Form.json else as_text(found))
 
 
 def _load(model: str, *, device: str, dtype: str, trust_remote_code: bool) -> LoadedModel:
@@ -97,9 +92,10 @@ def _load(model: str, *, device: str, dtype: str, trust_remote_code: bool) -> Lo
     return load_model(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
 
 
-def _score(
+def scores_of(
     model: LoadedModel, evaluators: Sequence[Evaluator], show: Callable[[str], None]
 ) -> list[Measure]:
+    """Everything that a model is scored by; ``show`` is told how far it is."""
     batches = count(1)
 
     def tick() -> None:
@@ -112,7 +108,7 @@ def _score(
     ]
 
 
-def _as_json(found: Mapping[str, Sequence[Measure]]) -> str:
+def as_json(found: Mapping[str, Sequence[Measure]]) -> str:
     """One object a model, in the order asked for."""
     models = [
         {
@@ -134,7 +130,7 @@ def _as_json(found: Mapping[str, Sequence[Measure]]) -> str:
     return json.dumps({"models": models}, indent=2) + "\n"
 
 
-def _as_text(found: Mapping[str, Sequence[Measure]]) -> str:
+def as_text(found: Mapping[str, Sequence[Measure]]) -> str:
     """A row for each metric, a column for each model. In a terminal the best one is bold."""
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from evomerge.cli.layers_asked import Asked
 from evomerge.cli.quantities import count_in_words, in_words
 from evomerge.cli.tables import Form, table
 from evomerge.errors import MergeError
@@ -35,7 +36,7 @@ MODEL_COLUMNS = (
 NUMBERS = ("layers", "parameters", "size", "tokens", "tensors")
 
 
-def inspect(
+def inspect(  # noqa: PLR0913, PLR0917  the signature is the command line
     what: Annotated[
         str,
         Argument(
@@ -44,22 +45,75 @@ def inspect(
             show_default=False,
         ),
     ],
+    layers: Annotated[
+        bool, Option("--layers", help="Run it: what do its layers do? How do they fit?")
+    ] = False,
+    against: Annotated[
+        str | None, Option(metavar="MODEL", help="Another model, to compare streams with.")
+    ] = None,
+    tasks: Annotated[
+        str, Option(help="Tasks of lm-eval or of --include-path, separated by commas.")
+    ] = "",
+    include_path: Annotated[
+        list[Path] | None, Option(help="A folder with further task files. May be repeated.")
+    ] = None,
+    limit: Annotated[
+        float | None, Option(help="Only so many documents of each task; below 1, that share.")
+    ] = None,
+    evaluator: Annotated[
+        list[str] | None,
+        Option(metavar="FILE.PY:FUNCTION", help="A scoring function. May be repeated."),
+    ] = None,
+    text: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="Text or JSONL to read; by default what comes with Python."),
+    ] = None,
+    picture: Annotated[Path | None, Option(metavar="PNG", help="Draw it here, too.")] = None,
+    device: Annotated[str, Option(help="Where to run it: auto, cpu, cuda, …")] = "auto",
     form: Annotated[Form, Option(help="What to write on standard output.")] = Form.text,
 ) -> None:
     """Shows what is in a model, or what a recipe will make and whether it can be merged.
 
     Reads headers and configs, no weights. Ends with exit code 2 for a recipe that cannot be
     merged, and with the message that the merge would end with.
+
+    With --layers it runs the model: its score without each layer, by --tasks, --evaluator or the
+    bits per byte of the text; and how alike its streams are. Of a recipe, it shows the seams.
     """
-    if what.endswith(RECIPES) and not os.path.isdir(what):
+    named = [task.strip() for task in tasks.split(",") if task.strip()]
+    folders = [str(path) for path in include_path or []]
+    lm_eval = {"task": named, "include_path": folders, "limit": limit}
+    asked = Asked(against, lm_eval, evaluator or [], text, picture, device, form)
+    (_look if layers else _read)(what, asked)
+
+
+def _look(what: str, asked: Asked) -> None:
+    """Runs models."""
+    from evomerge.cli import layers
+
+    if _is_recipe(what):
+        asked.check_for_stack()
+        layers.look_at_recipe(Path(what), asked)
+    else:
+        layers.look_at_model(what, asked)
+
+
+def _read(what: str, asked: Asked) -> None:
+    """Reads headers."""
+    asked.check_for_headers()
+    if _is_recipe(what):
         facts = inspect_recipe(Path(what))
         fields = asdict(facts) | {"mergeable": facts.reason is None}
-        sys.stdout.write(_json(fields) if form is Form.json else "\n".join(_recipe(facts)))
+        sys.stdout.write(_json(fields) if asked.form is Form.json else "\n".join(_recipe(facts)))
         if facts.reason is not None:
             raise MergeError(facts.reason)
         return
     model = inspect_model(ModelReference.of(Path(what) if os.path.isdir(what) else what))
-    sys.stdout.write(_json(asdict(model)) if form is Form.json else "\n".join(_model(model)))
+    sys.stdout.write(_json(asdict(model)) if asked.form is Form.json else "\n".join(_model(model)))
+
+
+def _is_recipe(what: str) -> bool:
+    return what.endswith(RECIPES) and not os.path.isdir(what)
 
 
 def _json(fields: Mapping[str, object]) -> str:

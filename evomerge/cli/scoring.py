@@ -11,22 +11,26 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
+from evomerge.errors import EvaluationError
+
 if TYPE_CHECKING:
     from evomerge.evaluators.base import Evaluator
 
 
 def evaluators_for(
-    lm_eval: Mapping[str, object], functions: Sequence[str], texts: Sequence[Path]
+    verb: str, lm_eval: Mapping[str, object], functions: Sequence[str], texts: Sequence[Path]
 ) -> list[Evaluator]:
-    """The evaluators that a command line names; none if it names none.
+    """The evaluators that a command line names.
 
     Args:
+        verb: what messages begin with.
         lm_eval: the keys of that evaluator, of which ``task`` has to hold something for it to be
             made; None and empty lists are keys that were not given.
         functions: ``FILE.PY:FUNCTION`` each.
         texts: files, scored by their bits per byte.
 
     Raises:
+        EvaluationError: it names none.
         RecipeError: a value is not one that the evaluator takes.
         MissingExtra: the package that an evaluator needs is not installed.
     """
@@ -38,7 +42,11 @@ def evaluators_for(
         wanted.append({"name": "lm_eval", **given})
     wanted += [{"name": "python", "function": function} for function in functions]
     wanted += [{"name": "perplexity", "file": text} for text in texts]
-    return [make_evaluator(settings, "evaluate") for settings in wanted]
+    if not wanted:
+        raise EvaluationError(
+            f"{verb}: nothing to score by; give --tasks, --evaluator or --perplexity"
+        )
+    return [make_evaluator(settings, verb) for settings in wanted]
 
 
 def hush_libraries() -> None:
