@@ -48,7 +48,8 @@ class LoadedModel:
 
     Attributes:
         model: a ``transformers`` model in evaluation mode. Its weights may change in place
-            between two evaluations.
+            between two evaluations. An evaluator must not write to them: they may be those of a
+            model in memory, and then of all candidates to come.
         tokenizer: the tokenizer of the same folder.
         label: what messages and tables call it.
         folder: gives a folder with this model as it is now, written at the first call if there

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from evomerge.checkpoint.adapter import Adapted
 from evomerge.checkpoint.reader import Checkpoint
+from evomerge.checkpoint.source import Source
 from evomerge.checkpoint.tensors import TensorInfo
+from evomerge.checkpoint.with_vocabulary import WithVocabulary
 from evomerge.dtypes import FLOAT32
 from evomerge.merging.folder import output_bytes
 from evomerge.merging.models import open_references, with_sources
-from evomerge.merging.plan import Plan, plan_merge
+from evomerge.merging.plan import Plan, TensorPlan, plan_merge
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.workbench.settings import Settings
 
@@ -24,6 +26,8 @@ SURVEY_BYTES = 200_000
 PROCESS_BYTES = 1 << 30
 # Of what is free, this share is left to forward passes and to other programs.
 LEFT_FREE = 0.15
+# In the names of a layer's experts, which transformers makes one tensor of.
+EXPERTS = ".experts."
 
 _GB = 1e9
 
@@ -43,6 +47,7 @@ class MemoryPlan:
         device: where the live model is.
         resident: whether the sources are held in memory.
         asked: whether ``resident`` was the user's wish.
+        shared: of the live model, what is in the memory of the sources, if they are held there.
     """
 
     sources: int
@@ -53,11 +58,17 @@ class MemoryPlan:
     device: str
     resident: bool
     asked: bool
+    shared: int = 0
+
+    @property
+    def own(self) -> int:
+        """What the live model takes beside the sources."""
+        return self.model - self.shared * self.resident
 
     @property
     def needed(self) -> int:
         """What will be taken."""
-        return self.sources * self.resident + self.model + self.surveys + self.process
+        return self.sources * self.resident + self.own + self.surveys + self.process
 
     @property
     def fits(self) -> bool:
@@ -68,10 +79,13 @@ class MemoryPlan:
         """One line, in GB of 10⁹ bytes."""
         where = "in memory" if self.resident else "read from disk for every candidate"
         why = ", as asked" if self.asked else ""
+        more = (
+            f" beside {(self.model - self.own) / _GB:.2f} GB of the models'" if self.shared else ""
+        )
         short = "" if self.fits else ": more than there is room for"
         return (
-            f"models {self.sources / _GB:.2f} GB, {where}{why}; candidate {self.model / _GB:.2f} "
-            f"GB on {self.device}; surveys {self.surveys / _GB:.2f} GB; in all "
+            f"models {self.sources / _GB:.2f} GB, {where}{why}; candidate {self.own / _GB:.2f} "
+            f"GB on {self.device}{more}; surveys {self.surveys / _GB:.2f} GB; in all "
             f"{self.needed / _GB:.2f} GB of {self.free / _GB:.2f} GB free{short}"
         )
 
@@ -101,12 +115,21 @@ def estimate(plan: Plan, opened: Opened, settings: Settings) -> MemoryPlan:
         sources += sum(
             s.info(name).size * FLOAT32.itemsize for s in renewed for name in s.changed()
         )
-    surveys = sum(len(tensor.inputs) for tensor in plan.tensors) * SURVEY_BYTES
+    surveyed = [tensor for tensor in plan.tensors if not tensor.copies]
+    surveys = sum(len(tensor.inputs) for tensor in surveyed) * SURVEY_BYTES
     device = settings.chosen_device()
     model = output_bytes(plan) if device == "cpu" else 0
     asked = settings.resident is not None
     wish = MemoryPlan(
-        sources, model, surveys, PROCESS_BYTES, free_memory(), device, resident=True, asked=asked
+        sources,
+        model,
+        surveys,
+        PROCESS_BYTES,
+        free_memory(),
+        device,
+        resident=True,
+        asked=asked,
+        shared=_shared(plan) if device == "cpu" else 0,
     )
     return replace(wish, resident=wish.fits if settings.resident is None else settings.resident)
 
@@ -116,9 +139,32 @@ def free_memory() -> int:
     return max(0, min([_of_system(), *_of_container()]))
 
 
+def _shared(plan: Plan) -> int:
+    """What the candidates of a search for stacks share with their models, judged by one of them.
+
+    Of other recipes nothing counts: a model that stands alone is scored first, then come merges.
+    """
+    if not plan.recipe.slices:
+        return 0
+    return sum(tensor.info.nbytes for tensor in plan.tensors if _is_shared(tensor))
+
+
+def _is_shared(tensor: TensorPlan) -> bool:
+    first = tensor.inputs[0]
+    is_computed = first.name in _changed(first.source) and tensor.info.dtype != FLOAT32
+    return tensor.copies and not is_computed and EXPERTS not in tensor.info.name
+
+
+def _changed(source: Source) -> set[str]:
+    """What is computed while it is read, in float32."""
+    if isinstance(source, WithVocabulary):
+        return set(source.changed())
+    return set(source.changed()) if isinstance(source, Adapted) else set()
+
+
 def _bytes_of(source: Checkpoint | Adapted) -> int:
     """In memory: what an adapter changes is computed in float32."""
-    computed = set(source.changed()) if isinstance(source, Adapted) else set()
+    computed = _changed(source)
     infos = map(source.info, source.names())
     return sum(_computed(info) if info.name in computed else info.nbytes for info in infos)
 

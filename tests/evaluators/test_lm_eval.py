@@ -16,6 +16,8 @@ from lm_eval.tasks import TaskManager
 
 from evomerge.errors import EvaluationError, MissingExtra, RecipeError
 from evomerge.evaluators.base import LoadedModel, make_evaluator
+from evomerge.evaluators.harness import run
+from evomerge.evaluators.harness.language_model import ResidentLM
 from evomerge.evaluators.harness.names import GOLD
 from evomerge.evaluators.harness.tasks import _unknown_task
 from evomerge.evaluators.lm_eval import LmEval
@@ -137,6 +139,30 @@ def test_weights_changed_in_place_are_scored_as_a_new_model(lm_eval, models):
             mine.copy_(others)
     assert evaluator.evaluate(loaded).measures == evaluator.evaluate(models[1]).measures
     assert evaluator.evaluate(models[0]).measures == before.measures
+
+
+@pytest.mark.parametrize(("context", "made"), [(64, 1), (48, 2)])
+def test_a_model_of_another_depth_is_asked_by_the_same_speaker(
+    lm_eval, simple, models, tmp_path, monkeypatch, context, made
+):
+    """Its requests are not encoded again, unless its context is another."""
+    tokenizer = models[0].tokenizer
+    options = Options(layers=3, tokenizer=tokenizer)
+    model = load_model(random_model(tmp_path / "m", seed=3, options=options), device="cpu").model
+    model.config.max_position_embeddings = context
+    deeper = LoadedModel(model, tokenizer, "deeper")
+    tasks = ["choices", "few_shot", "prose", "answers"]
+    speakers = []
+
+    def counted(*given: object) -> ResidentLM:
+        speakers.append(ResidentLM(*given))
+        return speakers[-1]
+
+    monkeypatch.setattr(run, "ResidentLM", counted)
+    evaluator = lm_eval(task=tasks)
+    for loaded in (models[0], deeper):
+        assert_equal(evaluator.evaluate(loaded), simple(loaded, tasks=tasks))
+    assert len(speakers) == made
 
 
 def test_items_without_examples_get_the_numbers_of_samples(lm_eval, simple, models):

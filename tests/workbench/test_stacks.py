@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -17,7 +18,7 @@ from evomerge.families import FAMILIES
 from evomerge.families import Family as FamilyFacts
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.stacks import Hop, slices_of
-from evomerge.workbench import Settings, Workbench, mould
+from evomerge.workbench import Settings, Workbench, memory_plan, mould
 from evomerge.workbench.resident import Resident
 from evomerge.zoo.random_models import Options, random_model
 from evomerge.zoo.small_tokenizers import word_tokenizer
@@ -157,6 +158,17 @@ def test_layers_with_tensors_that_were_not_there_are_loaded_once(
         for number, each in enumerate([*asked, asked[0]]):
             assert_same(workbench.build(each), exported(each, tmp_path / f"out{number}"))
     assert len(loads) == 2
+
+
+def test_where_a_shell_is_not_the_model_every_shape_is_loaded(
+    tmp_path: Path, models: list[Path], loads: list[object], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(mould, "equal", lambda shell, loaded: False)
+    asked = [stack(*[(models[1], 1)] * count) for count in (1, 2, 1)]
+    with bench(models) as workbench:
+        for number, each in enumerate(asked):
+            assert_same(workbench.build(each), exported(each, tmp_path / str(number)))
+    assert len(loads) == 3
 
 
 def dense_copy(model: Path, folder: Path) -> Path:
@@ -378,6 +390,35 @@ def test_zeros_keep_their_signs(tmp_path: Path, stored: str):
         theirs = exported(asked, tmp_path / "out").model.state_dict()[name]
     assert ours.signbit().equal(weights[name].signbit())
     assert theirs.signbit().equal(weights[name].signbit())
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "mixtral"])
+@pytest.mark.parametrize("scale", [1.0, 0.8])
+def test_the_plan_of_the_memory_is_what_is_taken(tmp_path: Path, family: str, scale: float):
+    base, first, _ = siblings(tmp_path / "models", family)
+    asked = stack((first, 1), (first, 1, scale), (base, 0), anchor=base, family=family)
+    references = [ModelReference.of(model) for model in (base, first)]
+    planned = memory_plan(references, asked, Settings(device="cpu", resident=True))
+    with bench([base, first]) as workbench:
+        loaded = workbench.build(asked)
+        tensors = loaded.model.state_dict().values()
+        own = [t for t in tensors if t.untyped_storage().data_ptr() not in of_sources(workbench)]
+    assert planned.model == sum(tensor.nbytes for tensor in tensors)
+    assert planned.own == sum(tensor.nbytes for tensor in own)
+    assert bool(planned.own) == (family == "mixtral" or scale != 1.0)
+    assert f"beside {planned.shared / 1e9:.2f} GB of the models'" in str(planned)
+    streamed = replace(planned, resident=False)
+    assert streamed.own == planned.model
+    assert streamed.needed - planned.needed == planned.shared - planned.sources
+
+
+def test_a_model_alone_does_not_stand_for_a_search(models: list[Path]):
+    """It is scored first, and shares everything; the merges that follow do not."""
+    references = [ModelReference.of(model) for model in models]
+    alone = memory_plan(references, recipe("passthrough", None, models[:1]), Settings(device="cpu"))
+    assert alone.own == alone.model > 0
+    elsewhere = memory_plan(references, stack((models[0], 0)), Settings(device="cuda"))
+    assert elsewhere.own == elsewhere.model == elsewhere.shared == 0
 
 
 COSTS = ("parameters", "bytes", "layers", "kv_cache_bytes")

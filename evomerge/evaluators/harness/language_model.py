@@ -12,6 +12,7 @@ import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from evomerge.evaluators.base import LoadedModel, Tick, no_tick
 from evomerge.evaluators.harness.batches import Answer, Batches, EncodedPair
@@ -36,9 +37,30 @@ class ResidentLM(HFLM):  # type: ignore[misc]  # lm-eval has no types
         self._kept: dict[tuple[int, ...], tuple[Batches, Sequence[Instance]]] = {}
         self._latest: Batches | None = None
 
-    def speaks_for(self, loaded: LoadedModel) -> bool:
-        """Whether it was made for this model and this tokenizer."""
-        return self.model is loaded.model and self.tokenizer is loaded.tokenizer
+    def turns_to(self, loaded: LoadedModel) -> bool:
+        """Whether it answers by this model from now on, and what it keeps holds for it too.
+
+        That is so if the model differs in weights and layers alone, and has the same tokenizer.
+        """
+        found = loaded.model
+        if self.model is found and self.tokenizer is loaded.tokenizer:
+            return True
+        before, length = self.model, self.max_length
+        if (
+            self.tokenizer is not loaded.tokenizer
+            or type(before) is not type(found)
+            or self.device != found.device
+            or self.batch_size == "auto"  # was found by trial, of that model
+        ):
+            return False
+        self._take(found)
+        if self.max_length == length:
+            return True
+        self._take(before)
+        return False
+
+    def _take(self, model: PreTrainedModel) -> None:
+        self._model, self._config, self.pretrained = model, model.config, model
 
     def tok_encode(
         self,

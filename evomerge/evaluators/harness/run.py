@@ -87,7 +87,7 @@ class Harness:
             with running(self._options, loaded) as language_model:
                 yield language_model
             return
-        if self._resident is None or not self._resident.speaks_for(loaded):
+        if self._resident is None or not self._resident.turns_to(loaded):
             self._resident = ResidentLM(loaded, self._options.batch_size)
         self._resident.tick = tick
         try:
