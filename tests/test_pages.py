@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "search_spaces" / "README.md",
+    ROOT / "examples" / "README.md",
     ROOT / "CHANGELOG.md",
 ]
 

@@ -49,6 +49,7 @@ def test_its_functions_exist():
 
 
 PAGES = ["README.md", "CONTRIBUTING.md", "search_spaces/README.md", "benchmarks/README.md"]
+PAGES += ["examples/README.md"]
 PAGES += [f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))]
 
 

@@ -129,13 +129,13 @@ class Zeros:
 class Asymmetric:
     """Freezes a share of each row at normal numbers.
 
-    Keep a LayerNorm behind such a layer: without one, networks of several layers diverge.
+    It goes best with a LayerNorm behind the layer: what is frozen is large beside what is free.
 
     Attributes:
         share: of the weights of a row, between 0 and 1; at least one weight is frozen, and at
             least one is not.
-        scale: the standard deviation of the numbers, above 0. What is free begins at
-            1/√(3·inputs), so that 1 is large; layers near the output want less.
+        scale: the standard deviation of the numbers, above 0. That of what is free is
+            1/√(3·inputs) at the beginning. Layers near the output want less than 1.
         seed: of places and numbers. Models to be merged need the same.
     """
 
