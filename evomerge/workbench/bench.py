@@ -135,7 +135,8 @@ class Workbench:
                 models = self._renewed(models)
             self._models[key] = models
             if len(self._models) > MODELS:
-                del self._models[next(iter(self._models))]
+                plain = (key for key, each in self._models.items() if each.vocabulary is None)
+                del self._models[next(plain)]
         return self._models[key]
 
     def _named(self, recipe: Recipe) -> Mapping[ModelReference, Source]:
@@ -219,8 +220,9 @@ class Workbench:
 
         work = []
         for tensor in changed:
+            is_shared = self.resident and tensor.copies and live.can_share(tensor.info)
             # Sharing what has been looked at before takes less time than a thread to do it.
-            if tensor.copies and self.resident and self._surveys.are_finite(tensor):
+            if is_shared and self._surveys.are_finite(tensor):
                 make(tensor)
             else:
                 work.append(tensor)

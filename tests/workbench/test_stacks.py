@@ -107,12 +107,20 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 TIED = {"gpt2", "gemma2", "gemma3"}
 
 
-@pytest.mark.parametrize("family", STACKED)
+FIRST = {"tied": True, "original": True}
+VARIANTS = [
+    *(pytest.param(family, {"tied": family in TIED}, id=family) for family in STACKED),
+    pytest.param("llama", {"tied": True, "dtype": "bfloat16"}, id="llama tied, of 16 bits"),
+    pytest.param("gpt2", FIRST, id="first gpt2"),
+    pytest.param("gpt_neox", FIRST | {"tied": False}, id="first gpt_neox"),
+]
+
+
+@pytest.mark.parametrize(("family", "options"), VARIANTS)
 def test_stacks_are_their_exports_and_are_not_loaded(
-    tmp_path: Path, family: str, loads: list[object]
+    tmp_path: Path, family: str, options: dict, loads: list[object]
 ):
     """Repeated, reordered, of models of several depths, scaled; with a merge before and between."""
-    options = {"tied": family in TIED, "dtype": "bfloat16" if family == "qwen2" else "float32"}
     base, first, second = siblings(tmp_path / "models", family, **options)
     third = deep(tmp_path / "deep", family, **options)
     made = partial(stack, anchor=base, family=family)
