@@ -7,10 +7,10 @@ Where nothing is printed, the shell completes file names.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
-from importlib import import_module
-from typing import Annotated, get_args, get_type_hints
+from inspect import unwrap
+from typing import Annotated, Any, get_args, get_type_hints
 
 from typer import Argument
 
@@ -85,17 +85,25 @@ def completions(words: Sequence[str]) -> list[str]:
     elif before[0] not in VERBS:
         return []
     else:
-        possible = list(_possible(before[0], before[-1], unfinished))
+        possible = list(_possible(before, unfinished))
     return [word for word in possible if word.startswith(unfinished)]
 
 
-def _possible(verb: str, previous: str, unfinished: str) -> Iterator[str]:
-    """The words of the option that stands before, or the names of options."""
-    for parameter in command(verb).params:  # type: ignore[attr-defined]  # a click command
+def _possible(before: Sequence[str], unfinished: str) -> Iterator[str]:
+    """The words of the option that stands before, or the names of options; a verb's own words."""
+    verb, *rest = before
+    asked: Any = command(verb)  # a click command
+    words: Mapping[str, object] = getattr(asked, "commands", {})
+    if rest and rest[0] in words:
+        asked = words[rest[0]]
+    elif words and not rest and not unfinished.startswith("-"):
+        yield from words
+    previous = before[-1]
+    for parameter in asked.params:
         named = [*parameter.opts, *parameter.secondary_opts]
         is_option = parameter.param_type_name == "option"
         if is_option and previous in named and not parameter.is_flag:
-            yield from _words_of(verb, parameter.name)
+            yield from _words_of(asked.callback, parameter.name)
             return
         if is_option and unfinished.startswith("-"):
             yield from named
@@ -103,10 +111,9 @@ def _possible(verb: str, previous: str, unfinished: str) -> Iterator[str]:
         yield HELP
 
 
-def _words_of(verb: str, name: str) -> Iterator[str]:
+def _words_of(function: Callable[..., object], name: str) -> Iterator[str]:
     """The words that a parameter takes, if it takes no others."""
-    function = getattr(import_module(f"evomerge.cli.{verb}"), verb)
-    hint = get_type_hints(function)[name]
+    hint = get_type_hints(unwrap(function))[name]
     for kind in (hint, *get_args(hint)):
         if isinstance(kind, type) and issubclass(kind, Enum):
             yield from (str(member.value) for member in kind)

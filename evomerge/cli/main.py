@@ -20,11 +20,13 @@ import typer
 
 from evomerge.errors import EvomergeError, Interrupted, unknown
 
-# In the order of the work. A verb lives in the module of its name, as a function of its name.
+# In the order of the work. A verb lives in the module of its name, as a function of its name, or as
+# an app of that name where further words say what it does.
 VERBS = {
     "zoo": "Train a small family of models to try things on.",
     "inspect": "Show what is in a model, or whether a recipe can be merged.",
     "merge": "Turn a recipe into a model folder.",
+    "stack": "Write the recipe of a stack of layers.",
     "evaluate": "Score models side by side.",
     "space": "Show what a config searches.",
     "check": "Check a config, and say what its search will take.",
@@ -79,6 +81,8 @@ def command(verb: str) -> Callable[..., int | None]:
     # Native code that is interrupted while it loads prints a traceback; nothing is to clean up yet.
     with _answering(lambda: os._exit(_interrupted(verb))):
         function = getattr(import_module(f"evomerge.cli.{verb}"), verb)
+    if isinstance(function, typer.Typer):  # a verb with words of its own
+        return typer.main.get_command(function)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(verb)(function)
     return typer.main.get_command(app)
@@ -99,6 +103,7 @@ def _run(words: Sequence[str]) -> int:
         return command(words[0])(words[1:], prog_name=name, standalone_mode=False) or 0
     except _UsageError as error:
         found = error.format_message().rstrip(".")
+        name = error.ctx.command_path if error.ctx else name
         return _complain(f"{name}: {found}; see '{name} --help'", USER_ERROR)
 
 

@@ -18,6 +18,7 @@ from evomerge.zoo.random_models import random_model
 from evomerge.zoo.small_tokenizers import word_tokenizer
 from tests.checkpoint.peft_adapters import factors, hand_made
 from tests.cli.conftest import SMALL, WORDS
+from tests.stacks.families import made
 
 # Prepares the current folder, and gives what is typed.
 Prepare = Callable[[], list[str]]
@@ -345,6 +346,22 @@ def _() -> list[str]:
 def _() -> list[str]:
     change_config(Path(other("gpt2", "gpt2")), scale_attn_by_inverse_layer_idx=True)
     return stacked("gpt2", "gpt2")
+
+
+@case("a stack without layers", in_the_recipe=False)
+def _() -> list[str]:
+    return ["stack", "skip", "base", "--layers", "0:2"]
+
+
+@case("layers that a model does not have", in_the_recipe=False)
+def _() -> list[str]:
+    return ["stack", "repeat", "base", "--layers", "1:3"]
+
+
+@case("a scale that cannot be folded", in_the_recipe=False)
+def _() -> list[str]:
+    made(Path("bloom"), "bloom", apply_residual_connection_post_layernorm=True)
+    return ["stack", "skip", "bloom", "--layers", "1:2", "--scale", "0.9"]
 
 
 @case("a tensor that one model lacks")

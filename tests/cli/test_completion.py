@@ -33,6 +33,13 @@ def test_an_option_of_few_words_lists_them():
     assert completions(["inspect", "model", "--form", "j"]) == ["json"]
 
 
+def test_a_verb_may_have_words_of_its_own():
+    assert completions(["stack", "s"]) == ["skip", "share", "shuffle"]
+    assert completions(["stack", "upscale", "base", "--d"]) == ["--drop"]
+    assert completions(["stack", "parallel", "base", "--form", ""]) == ["text", "json"]
+    assert completions(["stack", "nonsense", "--d"]) == []
+
+
 @pytest.mark.parametrize(
     "words", [["merge", ""], ["merge", "reci"], ["merge", "--device", ""], ["nonsense", "--"]]
 )

@@ -8,7 +8,12 @@ from pathlib import Path
 import torch
 import transformers
 from torch import nn
-from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoModelForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 from evomerge.zoo import random_models
 from evomerge.zoo.random_models import SPREAD, Options, random_model
@@ -73,6 +78,12 @@ OTHERS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "llama_biases": ("LlamaConfig", {"attention_bias": True, "mlp_bias": True}),
 }
 KINDS = (*random_models.FAMILIES, *OTHERS)
+
+
+def architecture(kind: str) -> str:
+    """The class of its models, as config.json names it."""
+    name, _ = {**random_models.FAMILIES, **OTHERS}[kind]
+    return MODEL_FOR_CAUSAL_LM_MAPPING[getattr(transformers, name)].__name__
 
 
 def made(folder: Path, kind: str, **config: object) -> Path:
