@@ -27,6 +27,7 @@ from evomerge.inspection.lesions import lesion_study
 from evomerge.inspection.seams import route_of, seam_study
 from evomerge.inspection.similarity import similarity
 from evomerge.merging.plan import plan_merge
+from evomerge.merging.stream import check_device
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.recipe.reading import following
 from evomerge.workbench import Settings, Workbench
@@ -82,6 +83,7 @@ def _prepared(asked: Asked) -> Iterator[tuple[Path, list[str]]]:
     """The file of the text, and its documents, when all is checked that takes no model."""
     if asked.picture is not None:
         check_drawing(asked.picture)
+    check_device(Settings(asked.device).chosen_device())
     hush_libraries()
     with TemporaryDirectory(prefix="evomerge-") as folder:
         text = asked.text
@@ -112,7 +114,7 @@ def _ticking(show: Callable[[str], None], what: str) -> Tick:
 
 def _answer(asked: Asked, shown: Sequence[Shown], fields: Mapping[str, object]) -> None:
     if asked.picture is not None:
-        draw([each.grid for each in shown if each.grid is not None], asked.picture)
+        draw([each.grid for each in shown], asked.picture)
     if asked.form is Form.json:
         sys.stdout.write(json.dumps(fields, indent=2, default=asdict) + "\n")
     else:

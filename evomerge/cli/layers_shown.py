@@ -25,11 +25,11 @@ class Shown:
 
     Attributes:
         text: for standard output.
-        grid: for the picture; None if there is nothing to draw.
+        grid: for the picture.
     """
 
     text: str
-    grid: Grid | None
+    grid: Grid
 
 
 def of_lesions(found: Lesions) -> Shown:
@@ -75,7 +75,8 @@ def of_seams(name: str, found: Joined) -> Shown:
     """A row for each seam."""
     title = f"{name}: {found.hops} hops, {_seams(len(found.seams))}, {found.tokens} tokens"
     if not found.seams:
-        return Shown(f"{title}: each hop follows the layer before it in its own model\n", None)
+        title += ": each hop follows the layer before it in its own model"
+        return Shown(f"{title}\n", Grid(title, (), (), ()))
     rows = [
         [str(seam.hop), _reader(seam), _writer(seam.writer), f"{seam.cosine:.4f}"]
         for seam in found.seams

@@ -64,15 +64,15 @@ def check_drawing(file: Path) -> None:
     """Checks that a picture can be drawn, and that there is a folder for it.
 
     Raises:
-        MissingExtra: Pillow is not installed.
         OutputError: the file is no PNG by its name, or its folder does not exist.
+        MissingExtra: Pillow is not installed.
     """
-    if find_spec("PIL") is None:
-        raise MissingExtra("inspect --picture", "pillow", "report")
     if file.suffix.lower() != ".png":
         raise OutputError(f"{file}: pictures are written as PNG; give it a name that ends in .png")
     if not file.absolute().parent.is_dir():
         raise OutputError(f"{file}: there is no folder {file.parent}; make it first")
+    if find_spec("PIL") is None:
+        raise MissingExtra("inspect --picture", "pillow", "report")
 
 
 def draw(grids: Sequence[Grid], file: Path) -> None:
