@@ -8,7 +8,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evomerge.config.reading import config_of, read_config
+from evomerge import chain
+from evomerge.chain.running import watched_by
+from evomerge.config.chained import ChainConfig, either_of, read_either
 from evomerge.merging.folder import DEFAULT_SHARD_BYTES, write_merge
 from evomerge.merging.plan import plan_merge
 from evomerge.merging.stream import Options, stream
@@ -82,18 +84,22 @@ def search(
         config: the path of a config.yaml, or what stands in one, as a mapping; the relative paths
             of a mapping count from the working directory.
         run: the folder of the results, instead of the config's.
-        trials: the budget of trials, instead of the config's.
+        trials: the budget of trials, instead of the config's; of a chain, that of each stage.
         watcher: who is told of every trial as it begins and ends.
 
     Returns:
-        The study, which can be read. The run folder holds the best recipe as ``best.yaml``.
+        The study, which can be read; of a chain, that of its last stage. The run folder holds the
+        best recipe as ``best.yaml``.
 
     Raises:
         EvomergeError: the config cannot be followed, or the folder holds a run already. What a
             search that was stopped has recorded is kept: see `resume`.
     """
-    located = config_of(config) if isinstance(config, Mapping) else read_config(Path(config))
-    return begin(located, None if run is None else Path(run), trials=trials, watcher=watcher)
+    found = either_of(config) if isinstance(config, Mapping) else read_either(Path(config))
+    place = None if run is None else Path(run)
+    if isinstance(found, ChainConfig):
+        return chain.begin(found, place, watched_by(watcher), trials=trials)
+    return begin(found, place, trials=trials, watcher=watcher)
 
 
 def resume(
@@ -107,19 +113,22 @@ def resume(
     """Goes on with a search from where it is, as if it had never stopped.
 
     Args:
-        run: the run folder.
-        trials: the budget of trials in all, instead of the config's.
+        run: the run folder, or the folder of a chain.
+        trials: the budget of trials in all, instead of the config's; of a chain, that of its last
+            stage.
         retry_failed: try again what failed, in trials of their own.
         accept_drift: go on where the optimizer would now ask for other points.
         watcher: who is told of every trial as it begins and ends.
 
     Returns:
-        The study, which can be read.
+        The study, which can be read; of a chain, that of its last stage.
 
     Raises:
         EvomergeError: there is no run, its config changed, or another process writes it.
     """
     how = Resumption(trials, retry_failed=retry_failed, accept_drift=accept_drift)
+    if chain.is_chain(Path(run)):
+        return chain.resume(Path(run), how, watched_by(watcher))
     return go_on(Path(run), how, watcher=watcher)
 
 

@@ -19,11 +19,11 @@ from evomerge.config.chained import ChainConfig, read_either
 from evomerge.errors import OutputError, SearchError, StudyError
 from evomerge.study import Study
 from evomerge.study.files import explained, sync_folder, temporary_name, write_whole
-from evomerge.study.folder import CONFIG, LEDGER
+from evomerge.study.folder import CHAIN, CONFIG, LEDGER
 from evomerge.study.folder import read_config as read_run_config
 from evomerge.study.lock import LOCK, RunLock
 
-CHAIN, MODELS = "chain.yaml", "models"
+MODELS = "models"
 # What a chain that was killed as it began may have left.
 _LEFTOVERS = {LOCK, temporary_name(CHAIN)}
 
@@ -68,8 +68,8 @@ class Chain:
 
     @property
     def models(self) -> Path:
-        """The folder of the models between the stages."""
-        return self.run / MODELS
+        """The folder of the models between the stages, an absolute path, as recipes name it."""
+        return Path(os.path.abspath(self.run)) / MODELS
 
     def place(self, name: str) -> Path:
         """The run folder of a stage."""

@@ -12,7 +12,8 @@ from typer import Argument, Option
 from evomerge.cli.quantities import in_words
 from evomerge.cli.running import hush_libraries
 from evomerge.cli.tables import table
-from evomerge.config.reading import read_config
+from evomerge.config.chained import ChainConfig, read_either
+from evomerge.config.reading import Located
 from evomerge.report.words import counted, duration
 from evomerge.study.folder import check_new
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from evomerge.config.preparing import Prepared
     from evomerge.evaluators.base import Evaluator
     from evomerge.rehearsal import Rehearsal
+    from evomerge.template import Template
 
 
 def check(
@@ -31,21 +33,56 @@ def check(
     """Checks a config, its models and its evaluators, and says what the search will take.
 
     Everything is checked before any weight is read. Then a baseline and two candidates are built
-    and scored, to see that they can be, and to foretell the time.
+    and scored, to see that they can be, and to foretell the time. Of a chain every stage is, with
+    a model from the middle of its space in the place of each winner.
     """
-    located = read_config(config)
+    found = read_either(config)
     hush_libraries()
-    check_new(located.run)
+    if isinstance(found, ChainConfig):
+        _chain(found, dry=dry)
+        return
+    check_new(found.run)
     from evomerge.config.preparing import prepare
-    from evomerge.rehearsal import memory_of, rehearse
+    from evomerge.rehearsal import rehearse
 
-    prepared = prepare(located)
-    rows = [*_facts(prepared), ("memory", str(memory_of(prepared)))]
-    sys.stdout.write(table((str(config), ""), rows))
-    for remark in prepared.remarks():
-        sys.stdout.write(f"note: {remark}\n")
+    prepared = prepare(found)
+    sys.stdout.write(_described(prepared, str(config)))
     if not dry:
         sys.stdout.write("".join(f"{line}\n" for line in _foretold(rehearse(prepared))))
+
+
+def _chain(config: ChainConfig, *, dry: bool) -> None:
+    """Every stage, first without reading weights; then timed, with a model for each winner."""
+    from evomerge.chain.folder import check_new as check_new_chain
+    from evomerge.chain.foreseeing import foreseen, whole
+    from evomerge.config.preparing import prepare
+    from evomerge.rehearsal import rehearse
+
+    def described(located: Located) -> tuple[str, Template]:
+        prepared = prepare(located)
+        return _described(prepared, str(located.path)), prepared.template
+
+    def timed(located: Located) -> tuple[str, Template]:
+        prepared = prepare(located)
+        lines = [f"{located.path}: {line}\n" for line in _foretold(rehearse(prepared))]
+        return "".join(lines), prepared.template
+
+    check_new_chain(config.run)
+    with foreseen(config, described) as stages:
+        parts = [each.found or f"note: {each.remark}\n" for each in stages]
+    sys.stdout.write("\n".join(parts))
+    if not dry:
+        beside = next(folder for folder in config.run.parents if folder.is_dir())
+        with foreseen(config, timed, whole, beside) as stages:
+            sys.stdout.writelines(["\n", *(each.found or "" for each in stages)])
+
+
+def _described(prepared: Prepared, title: str) -> str:
+    from evomerge.rehearsal import memory_of
+
+    rows = [*_facts(prepared), ("memory", str(memory_of(prepared)))]
+    remarks = [f"note: {remark}\n" for remark in prepared.remarks()]
+    return table((title, ""), rows) + "".join(remarks)
 
 
 def _facts(prepared: Prepared) -> Iterator[tuple[str, str]]:

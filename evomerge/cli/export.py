@@ -8,6 +8,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from evomerge.chain.folder import Chain, is_chain
+from evomerge.chain.steps import all_in_one, legs, one_by_one, remarks
 from evomerge.cli.progress import progress_bar
 from evomerge.errors import OutputError
 from evomerge.evidence import evidence_of
@@ -24,6 +26,7 @@ from evomerge.export import (
 from evomerge.export import export as exported
 from evomerge.export.multi import obstacle
 from evomerge.recipe import Recipe
+from evomerge.report.words import counted
 from evomerge.study import Study
 
 
@@ -47,13 +50,17 @@ def export(  # noqa: PLR0913, PLR0917  the signature is the command line
 ) -> None:
     """Writes a recipe of a run as YAML that mergekit reads, below a comment that says what it is.
 
-    What mergekit does not know is listed in that comment and in a warning.
+    What mergekit does not know is listed in that comment and in a warning. A chain leaves as one
+    file of all its recipes, for mergekit-multi or 'evomerge merge', and beside it one for each.
     """
     if sum((best, simplified, trial is not None, front)) > 1:
         raise OutputError("export: give one of --best, --simplified, --trial and --front")
     for option, one in (("--model writes one model", model), ("--multi writes one recipe", multi)):
         if front and one is not None:
             raise OutputError(f"export: {option}; choose a trial of the front")
+    if is_chain(run) and not front and multi is None:
+        _chain(run, out, Choice(trial, simplified), model, force=force)
+        return
     (check_folder if front else check_file)(out, force=force)
     study = Study.open(run)
     trials = chosen(study, Choice(trial, simplified, front))
@@ -69,6 +76,26 @@ def export(  # noqa: PLR0913, PLR0917  the signature is the command line
             write_file(multi, steps, force=force)
         write_file(out, leaving[0].text, force=force)
     _tell(leaving, out, model, multi)
+
+
+def _chain(run: Path, out: Path, choice: Choice, model: Path | None, *, force: bool) -> None:
+    """Writes the way to the model of a chain's last stage."""
+    chain = Chain.open(run)
+    found = legs(chain, choice)
+    files = {out: all_in_one(chain, found), **one_by_one(found, out)}
+    for place in files:
+        check_file(place, force=force)
+    if model is not None:
+        _merge(found[-1].leaving.recipe, model, force=force)
+    for place, text in files.items():
+        write_file(place, text, force=force)
+    for remark in remarks(found):
+        sys.stderr.write(f"warning: {remark}\n")
+    sys.stdout.write(f"{out}: {counted(len(found), 'recipe')} of a chain\n")
+    for place, leg in zip(list(files)[1:], found, strict=True):
+        sys.stdout.write(f"{place}: stage {leg.name}, trial {leg.leaving.trial.number}\n")
+    if model is not None:
+        sys.stdout.write(f"{model}: the model\n")
 
 
 def _steps(leaving: Exported, out: Path, *, force: bool) -> str:

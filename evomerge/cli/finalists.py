@@ -9,7 +9,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from evomerge.cli.running import CHAIN, going_on, hush_libraries, resumable, watching_stage
+from evomerge.cli.running import going_on, holds_chain, hush_libraries, resumable, watching_stage
 from evomerge.study import Study
 
 
@@ -23,7 +23,7 @@ def finalists(
     holdout closed. What was scored on the holdout before is recalled. Of a chain it is the last
     stage that is judged.
     """
-    if (run / CHAIN).is_file():
+    if holds_chain(run):
         sys.stdout.write(_chain(run, quiet=quiet))
         return
     study = Study.open(run)
@@ -40,7 +40,7 @@ def finalists(
 def _chain(run: Path, *, quiet: bool) -> str:
     """Judges the last stage of a chain, and gives what is said at the end."""
     hush_libraries()
-    with resumable(run, CHAIN):
+    with resumable(run):
         from evomerge.chain import judge
 
         judge(run, partial(watching_stage, quiet=quiet))

@@ -12,6 +12,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from evomerge.chain.findings import findings_document, findings_tree
+from evomerge.chain.folder import Chain, is_chain
 from evomerge.cli.tables import table
 from evomerge.errors import StudyError
 from evomerge.report.blocks import Block, Code, Heading, Table
@@ -54,12 +56,27 @@ def report(
 ) -> None:
     """Says what a run found, the verdict first; also while it is running.
 
+    Of a chain it says what each stage found; all else is asked of one of its stages.
+
     Example: evomerge report runs/quickstart --form html > report.html
     """
     asked = "--trial" if trial is not None else "--items" if items is not None else ""
     _check(len(runs), form, asked, both=trial is not None and items is not None)
+    if (
+        len(runs) == 1
+        and not asked
+        and is_chain(runs[0])
+        and form in (ReportForm.text, ReportForm.json)
+    ):
+        sys.stdout.write(_of_chain(runs[0], form))
+        return
     studies = [Study.open(run) for run in runs]
     sys.stdout.write(_written(studies, form, trial, items))
+
+
+def _of_chain(run: Path, form: ReportForm) -> str:
+    chain = Chain.open(run)
+    return _either(form, findings_tree(chain), findings_document(chain))
 
 
 def _check(runs: int, form: ReportForm, asked: str, *, both: bool) -> None:

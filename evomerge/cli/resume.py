@@ -9,7 +9,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from evomerge.cli.running import CHAIN, going_on, hush_libraries, resumable, watching_stage
+from evomerge.cli.running import going_on, holds_chain, hush_libraries, resumable, watching_stage
 from evomerge.study import Study
 
 
@@ -32,7 +32,7 @@ def resume(
     What is recorded is recalled, not scored again. With more --trials, a finished search goes on;
     of a chain, its last stage.
     """
-    if (run / CHAIN).is_file():
+    if holds_chain(run):
         given = {"retry_failed": retry_failed, "accept_drift": accept_drift}
         sys.stdout.write(_chain(run, trials, given, quiet=quiet))
         return
@@ -53,7 +53,7 @@ def resume(
 def _chain(run: Path, trials: int | None, given: dict[str, bool], *, quiet: bool) -> str:
     """Goes on with a chain, and gives what is said at the end."""
     hush_libraries()
-    with resumable(run, CHAIN):
+    with resumable(run):
         from evomerge.chain import resume as go_on
         from evomerge.session import Resumption
 

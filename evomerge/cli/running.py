@@ -12,13 +12,10 @@ from evomerge.cli.live import watching
 from evomerge.config.reading import Located
 from evomerge.errors import Interrupted
 from evomerge.goals import Goals, read_goals
-from evomerge.study.folder import LEDGER
+from evomerge.study.folder import CHAIN, LEDGER
 
 if TYPE_CHECKING:
     from evomerge.searching import Watcher
-
-# The file by which a folder is one of a chain of searches.
-CHAIN = "chain.yaml"
 
 
 def hush_libraries() -> None:
@@ -37,8 +34,13 @@ def going_on(run: Path, goals: Goals, budget: int | None, *, quiet: bool) -> Ite
         yield watcher
 
 
+def holds_chain(run: Path) -> bool:
+    """Whether a folder is that of a chain of searches, told without loading what runs them."""
+    return (run / CHAIN).is_file()
+
+
 @contextmanager
-def resumable(run: Path, mark: str) -> Iterator[None]:
+def resumable(run: Path, mark: str = CHAIN) -> Iterator[None]:
     """When something is interrupted, says how it goes on, if there is the file ``mark`` by then."""
     try:
         yield

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from evomerge.cli.running import CHAIN, going_on, hush_libraries, resumable, watching_stage
+from evomerge.cli.running import going_on, hush_libraries, resumable, watching_stage
 from evomerge.config.chained import ChainConfig, read_either
 from evomerge.config.reading import Located
 from evomerge.goals import read_goals
@@ -66,7 +66,7 @@ def _with_warm_starts(found: Located | ChainConfig, more: Sequence[str]) -> Loca
 def _chain(config: ChainConfig, run: Path, trials: int | None, *, quiet: bool) -> str:
     """Runs all stages, and gives what is said at the end."""
     hush_libraries()
-    with resumable(run, CHAIN):
+    with resumable(run):
         from evomerge.chain import begin
 
         begin(config, run, partial(watching_stage, quiet=quiet), trials=trials)

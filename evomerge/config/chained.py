@@ -16,9 +16,10 @@ import yaml
 
 from evomerge.config.document import Config
 from evomerge.config.plain import plain_tree
-from evomerge.config.reading import MODEL_KEYS, Located, located_in, read_tree
+from evomerge.config.reading import Located, located_in, read_tree
 from evomerge.errors import RecipeError, placed, unknown
 from evomerge.recipe.entry import shown
+from evomerge.recipe.steps import MODEL_KEYS
 
 STAGES = "stages"
 Tree = Mapping[str, Any]

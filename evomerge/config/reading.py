@@ -17,9 +17,7 @@ from evomerge.errors import RecipeError, placed
 from evomerge.goals import read_goals
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.recipe.reading import complaint, load_yaml
-
-# The keys of a recipe that name a model.
-MODEL_KEYS = frozenset({"model", "base_model", "source", "tokenizer_source"})
+from evomerge.recipe.steps import renamed_tree
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class Located:
         """
         found = Recipe.read(self.under(path))
         places = {str(each): self.placed(each).written() for each in found.references()}
-        return Recipe.from_tree(_renamed(found.tree(), places), path)
+        return Recipe.from_tree(renamed_tree(found.tree(), places), path)
 
     def placed(self, found: ModelReference) -> ModelReference:
         """The model with its folders as absolute paths."""
@@ -145,18 +143,6 @@ def located_in(tree: object, path: Path, folder: Path) -> Located:
     except RecipeError as error:
         raise placed(error, str(path)) from error
     return located.changed({"recipe": recipe})
-
-
-def _renamed(tree: object, places: Mapping[str, object]) -> object:
-    """A recipe's tree with other names for its models."""
-    if isinstance(tree, dict):
-        return {
-            key: places.get(value, value)
-            if key in MODEL_KEYS and isinstance(value, str)
-            else _renamed(value, places)
-            for key, value in tree.items()
-        }
-    return [_renamed(each, places) for each in tree] if isinstance(tree, list) else tree
 
 
 def read_tree(path: Path, what: str) -> object:

@@ -18,9 +18,9 @@ from evomerge.recipe import Recipe
 from evomerge.recipe.entry import plain
 from evomerge.recipe.layers import SliceEntry
 from evomerge.recipe.settings import filters
+from evomerge.recipe.steps import SEPARATOR
 from evomerge.recipe.writing import dump_yaml
 
-SEPARATOR = "---\n"
 # A filter that could look at the number of a layer, which is another one in a part.
 _NUMBERED = re.compile(r"(^|\.)\d")
 # What only the model as a whole has.
@@ -80,9 +80,14 @@ def obstacle(recipe: Recipe) -> str | None:
 
 def multi_text(recipe: Recipe) -> str:
     """The documents of a file for ``mergekit-multi``; there must be no `obstacle`."""
+    return SEPARATOR.join(map(dump_yaml, multi_trees(recipe)))
+
+
+def multi_trees(recipe: Recipe, prefix: str = "") -> list[Mapping[str, object]]:
+    """The same as trees, in which the names of the steps begin with ``prefix``."""
     parts = parts_of(recipe)
-    trees = [{"name": part.name, **part.recipe.tree()} for part in parts]
-    return SEPARATOR.join(map(dump_yaml, [*trees, _stacked(recipe, parts)]))
+    trees = [{"name": prefix + part.name, **part.recipe.tree()} for part in parts]
+    return [*trees, _stacked(recipe, parts, prefix)]
 
 
 def _method(recipe: Recipe, entry: SliceEntry) -> str:
@@ -100,9 +105,10 @@ def _one_method(recipe: Recipe, method: str, slices: Sequence[SliceEntry]) -> Re
     return recipe.model_copy(update={**kept, "chat_template": None, "seed": 0})
 
 
-def _stacked(recipe: Recipe, parts: Sequence[Part]) -> Mapping[str, object]:
+def _stacked(recipe: Recipe, parts: Sequence[Part], prefix: str) -> Mapping[str, object]:
     slices = [
-        {"sources": [{"model": part.name, "layer_range": [0, part.layers]}]} for part in parts
+        {"sources": [{"model": prefix + part.name, "layer_range": [0, part.layers]}]}
+        for part in parts
     ]
     written = recipe.out_dtype or recipe.dtype
     rest = {"dtype": written, "chat_template": recipe.chat_template}

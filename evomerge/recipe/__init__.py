@@ -7,6 +7,7 @@ methods     which method makes which tensors
 layers      which layers of which models make the output
 tokenizer   the vocabulary of the output
 document    the recipe itself: read, write, digest
+steps       several recipes, of which a later one uses what an earlier one makes
 """
 
 from __future__ import annotations

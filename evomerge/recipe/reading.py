@@ -45,12 +45,36 @@ def load_yaml(text: str, where: str) -> object:
     Raises:
         RecipeError: the text is not that; the message gives line and column.
     """
-    try:
+    with _readable(where):
         _check_depth(text)
         loader = _Loader(text)
         node = loader.get_single_node()
         _refuse_twins(node, set())
         return None if node is None else loader.construct_document(node)
+
+
+def load_documents(text: str, where: str) -> list[object]:
+    """The trees of all documents of a YAML text, each as `load_yaml` reads one.
+
+    Raises:
+        RecipeError: a document is not plain YAML; the message gives line and column.
+    """
+    with _readable(where):
+        _check_depth(text)
+        loader = _Loader(text)
+        trees = []
+        while loader.check_node():
+            node = loader.get_node()
+            _refuse_twins(node, set())
+            trees.append(loader.construct_document(node))
+        return trees
+
+
+@contextmanager
+def _readable(where: str) -> Iterator[None]:
+    """Says of a text that is not plain YAML where, and what is wrong with it."""
+    try:
+        yield
     except yaml.MarkedYAMLError as error:
         raise RecipeError(f"{where}: {_place(error)}: {_problem(error)}") from error
     except (yaml.YAMLError, ValueError, AttributeError) as error:

@@ -6,6 +6,8 @@ study.jsonl        the ledger; the folder holds a study from when this exists
 items/             what each item contributed to each trial
 front/             the recipes of the front
 lock               who writes
+
+A folder that has a chain.yaml instead holds a run for each stage of a chain.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from evomerge.study.lock import LOCK, RunLock
 
 CONFIG, ENVIRONMENT, LEDGER = "config.yaml", "environment.json", "study.jsonl"
 ITEMS, FRONT = "items", "front"
+CHAIN = "chain.yaml"
 _FILES = (CONFIG, ENVIRONMENT, LEDGER)
 # What a creation that was killed may have left.
 _LEFTOVERS = {LOCK, CONFIG, ENVIRONMENT, ITEMS, FRONT, *map(temporary_name, _FILES)}

@@ -11,6 +11,7 @@ from pathlib import Path
 from evomerge.errors import StudyError
 from evomerge.study.chain import START, Record, seal, unseal
 from evomerge.study.files import write_all
+from evomerge.study.folder import CHAIN, LEDGER
 from evomerge.study.header import check_format
 
 
@@ -53,8 +54,13 @@ def check_there(path: Path) -> None:
     Raises:
         StudyError: there is none.
     """
-    if not path.is_file():
-        raise StudyError(f"{path}: no such file; name the folder of a run")
+    if path.is_file():
+        return
+    if (path.parent / CHAIN).is_file():
+        stages = sorted(str(each.parent) for each in path.parent.glob(f"*/{LEDGER}"))
+        listed = ", ".join(stages) or "none yet"
+        raise StudyError(f"{path.parent}: is a chain of runs; name one of them: {listed}")
+    raise StudyError(f"{path}: no such file; name the folder of a run")
 
 
 def read_ledger(path: Path) -> tuple[list[Record], End]:
