@@ -36,16 +36,22 @@ PARAMETERS = {
     "breadcrumbs_ties": "{weight: 0.4, density: 0.5}",
     "della": "{weight: 0.4, density: 0.5}",
     "della_linear": "{weight: 0.4, density: 0.5}",
+    "sce": "",
+    "nearswap": "",
+    "arcee_fusion": "",
+    "ram": "",
+    "ramplus_tl": "",
 }
+SHARED = {"slerp": "{t: 0.3}", "nearswap": "{t: 0.001}", "sce": "{select_topk: 0.5}"}
 WITHOUT_BASE = {"passthrough", "linear", "karcher", "multislerp"}
-MODELS = {"passthrough": 1, "slerp": 1, "nuslerp": 2}
+MODELS = {"passthrough": 1, "slerp": 1, "nuslerp": 2, "nearswap": 1, "arcee_fusion": 1}
 SLOW = {"karcher", "dare_linear", "dare_ties", "ties", "breadcrumbs", "breadcrumbs_ties"}
-SLOW |= {"della", "della_linear"}
+SLOW |= {"della", "della_linear", "sce", "arcee_fusion", "ram", "ramplus_tl"}
 # What the project holds itself to: our seconds over mergekit's, and net of start-up over the limit.
 RATIO = dict.fromkeys(["passthrough", "linear", "slerp", "nuslerp", "task_arithmetic"], 0.40)
 RATIO |= {"model_stock": 0.40, "karcher": 0.06, "dare_linear": 0.12, "dare_ties": 0.12}
 RATIO |= {"ties": 0.055, "breadcrumbs": 0.055, "della": 0.12}
-LIMIT = {name: 3.0 for name in PARAMETERS if name not in SLOW} | {"karcher": 3.0}
+LIMIT = {name: 3.0 for name in PARAMETERS if name not in SLOW | {"nearswap"}} | {"karcher": 3.0}
 LIMIT |= {"ties": 8.0, "breadcrumbs": 8.0}
 
 
@@ -174,8 +180,8 @@ def _recipe(folder: Path, method: str, family: Sequence[Path]) -> Path:
     lines = [f"merge_method: {method}", "dtype: bfloat16"]
     if method not in WITHOUT_BASE:
         lines.append(f"base_model: {family[0]}")
-    if method == "slerp":
-        lines.append("parameters: {t: 0.3}")
+    if method in SHARED:
+        lines.append(f"parameters: {SHARED[method]}")
     lines.append("models:")
     for path in _inputs(method, family):
         of_expert = path != family[0] and PARAMETERS[method]

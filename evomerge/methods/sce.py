@@ -122,13 +122,17 @@ def _selected(block: Block, window: Window | None) -> list[Array]:
 def _variance(vectors: list[Array]) -> Array:
     """Of one element over the models: exactly zero where all are equal, and only there."""
     mean = _total(vectors) / len(vectors)
+    first = vectors[0] - mean
+    squares = first * first
     differ = vectors[0] != vectors[0]
-    squares: Array = 0.0
-    for vector in vectors:
+    for vector in vectors[1:]:
+        differ |= vector != vectors[0]
         gap = vector - mean
-        squares = squares + gap * gap
-        differ = differ | (vector != vectors[0])
-    return squares / len(vectors) * numbers(differ, mean)
+        gap *= gap
+        squares += gap
+    squares *= numbers(differ, mean)
+    squares /= len(vectors)
+    return squares
 
 
 def _total(vectors: list[Array]) -> Array:
