@@ -1,11 +1,20 @@
-"""What is in a model, or in a recipe, and whether it can be merged: from headers alone.
+"""What is in a model, or in a recipe, and whether it can be merged; and what its layers do.
 
-Configs and the headers of weight files are read, never weights, so it takes moments whatever the
-size of the models.
+For the first, configs and the headers of weight files are read, never weights, so it takes moments
+whatever the size of the models.
 
 - ``contents``: a model's tensors, counted by kind
 - ``model``: a model, with its adapter if it has one
 - ``recipe``: a recipe: its models, what it will make of them, or why it cannot be merged
+
+For the second, models run. These modules load torch, and are imported by who runs models:
+
+- ``parts``: the layers of a model in memory, and their attention and feed-forward parts
+- ``lesions``: what a model scores without one of them
+- ``streams``: the residual stream before and after each layer
+- ``similarity``: the cosines between the streams of two models, or of one
+- ``seams``: the cosines where a layer of a stack reads another stream than in its own model
+- ``grid``: numbers as a picture
 """
 
 from __future__ import annotations
