@@ -6,6 +6,7 @@ from inspect import getdoc
 from textwrap import dedent
 from typing import Any
 
+from evomerge.config.chained import NAME, OF_A_STAGE, STAGE_KEYS, STAGES
 from evomerge.config.document import BudgetSetting, Config, ModelSetting, SimplifySetting
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -17,7 +18,39 @@ def schema() -> dict[str, Any]:
     _describe(tree, Config)
     for part in (BudgetSetting, ModelSetting, SimplifySetting):
         _describe(tree["$defs"][part.__name__], part)
-    return {"$schema": DIALECT, **tree}
+    return {"$schema": DIALECT, **_or_chain(tree)}
+
+
+def _or_chain(tree: dict[str, Any]) -> dict[str, Any]:
+    """The schema of one search as that of one search or a chain of them.
+
+    What has to be there depends on which of the two it is.
+    """
+    stages = {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+        "additionalProperties": {"$ref": "#/$defs/Stage"},
+        "description": "Searches one after the other, by name: the best of each is a model of the "
+        "next. The keys beside it count for all of them.",
+    }
+    properties = tree["properties"]
+    stage = {
+        "type": "object",
+        "properties": {key: properties[key] for key in STAGE_KEYS},
+        "required": ["recipe"],
+        "additionalProperties": False,
+        "description": "A search of a chain: a recipe, and what differs from the other stages.",
+    }
+    needed = tree.pop("required")
+    return {
+        **tree,
+        "$defs": {**tree["$defs"], "Stage": stage},
+        "properties": {**properties, STAGES: stages},
+        "if": {"required": [STAGES]},
+        "then": {"required": ["models"], "properties": dict.fromkeys(sorted(OF_A_STAGE), False)},
+        "else": {"required": needed},
+    }
 
 
 def attributes(documented: type) -> dict[str, str]:

@@ -18,23 +18,32 @@ TYPES: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
 }
 # What says nothing about whether a value is right.
-SILENT = {"$schema", "$defs", "title", "description", "default", "type"}
+SILENT = {"$schema", "$defs", "title", "description", "default", "type", "then", "else"}
 
 
-def complaints(value: Any, schema: Tree, root: Tree, where: str = "config") -> Iterator[str]:
+def complaints(value: Any, schema: Tree | bool, root: Tree, where: str = "config") -> Iterator[str]:
     """Where ``value`` is not what ``schema`` asks for; ``root`` holds the definitions."""
-    if "$ref" in schema:
-        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+    schema = resolved(schema, root)
     if not is_of(value, schema.get("type")):
         yield f"{where}: type"
         return
     for keyword in set(schema) - SILENT:
         asked = schema[keyword]
-        if keyword in INSIDE:
+        if keyword == "if":
+            branch = "else" if any(complaints(value, asked, root)) else "then"
+            yield from complaints(value, schema[branch], root, where)
+        elif keyword in INSIDE:
             for key, inner, part in INSIDE[keyword](value, asked, schema):
                 yield from complaints(inner, part, root, f"{where}.{key}")
         elif not is_right(keyword, value, asked, root):
             yield f"{where}: {keyword}"
+
+
+def resolved(schema: Tree | bool, root: Tree) -> Tree:
+    """The schema that is meant: true lets all values through, false none."""
+    if isinstance(schema, bool):
+        return {} if schema else {"enum": []}
+    return root["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
 
 def is_of(value: Any, kind: str | None) -> bool:
@@ -57,11 +66,12 @@ RIGHT = {
     "minProperties": lambda value, asked: len(value) >= asked,
     "minLength": lambda value, asked: len(value) >= asked,
     "enum": lambda value, asked: value in asked,
+    "pattern": lambda value, asked: re.search(asked, value) is not None,
     "minimum": lambda value, asked: value >= asked,
     "exclusiveMinimum": lambda value, asked: value > asked,
 }
 
-Inner = Iterator[tuple[Any, Any, Tree]]
+Inner = Iterator[tuple[Any, Any, Tree | bool]]
 
 
 def of_properties(value: Tree, asked: Tree, _: Tree) -> Inner:
@@ -74,10 +84,8 @@ def of_patterns(value: Tree, asked: Tree, _: Tree) -> Inner:
 
 
 def of_others(value: Tree, asked: Tree | bool, schema: Tree) -> Inner:
-    """``additionalProperties``: true lets all others through, false none."""
-    part = {True: {}, False: {"enum": []}}[asked] if isinstance(asked, bool) else asked
     known = schema.get("properties", {})
-    yield from ((key, inner, part) for key, inner in value.items() if key not in known)
+    yield from ((key, inner, asked) for key, inner in value.items() if key not in known)
 
 
 INSIDE = {

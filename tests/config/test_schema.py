@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from evomerge.cli.main import main
+from evomerge.config.chained import OF_A_STAGE, STAGE_KEYS, STAGES, TOP_KEYS
 from evomerge.config.document import BudgetSetting, Config, ModelSetting, SimplifySetting
 from evomerge.config.schema import attributes, schema
 from evomerge.optimizers.base import Setup
@@ -59,13 +60,42 @@ def test_what_is_wrong_is_found(changes, expected):
 
 def test_what_must_be_there_is_what_a_config_needs():
     needed = {name for name, field in Config.model_fields.items() if field.is_required()}
-    assert set(SCHEMA["required"]) == needed == set(SMALLEST)
+    assert set(SCHEMA["else"]["required"]) == needed == set(SMALLEST)
+
+
+STAGE = {"recipe": "recipe.yaml", "optimizer": "cma", "budget": {"trials": 3}}
+
+
+@pytest.mark.parametrize(
+    ("stages", "changes", "expected"),
+    [
+        ({"blend": STAGE, "stack": {**STAGE, "models": {"other": "o"}, "seed": 3}}, {}, []),
+        ({"blend": STAGE}, {"budget": None, "evaluators": None, "objectives": None}, []),
+        ({}, {}, ["config.stages: minProperties"]),
+        ({"blend": {"budget": {"trials": 3}}}, {}, ["config.stages.blend: required"]),
+        ({"blend": {**STAGE, "run": "x"}}, {}, ["config.stages.blend.run: enum"]),
+        ({"a b": STAGE}, {}, ["config.stages.a b: pattern"]),
+        ({"blend": STAGE}, {"recipe": "recipe.yaml"}, ["config.recipe: enum"]),
+        ({"blend": STAGE}, {"models": None}, ["config: required"]),
+    ],
+)
+def test_a_chain_may_say_what_a_chain_may_say(stages, changes, expected):
+    tree = {**SMALLEST, "recipe": None, **changes, "stages": stages}
+    tree = {key: value for key, value in tree.items() if value is not None}
+    assert list(complaints(tree, SCHEMA, SCHEMA)) == expected
+
+
+def test_a_stage_has_the_keys_that_the_code_takes():
+    stage = SCHEMA["$defs"]["Stage"]
+    assert set(stage["properties"]) == set(STAGE_KEYS)
+    assert set(SCHEMA["properties"]) == {*TOP_KEYS, *OF_A_STAGE}
+    assert all(key["description"] for key in stage["properties"].values())
 
 
 @pytest.mark.parametrize("part", [Config, BudgetSetting, ModelSetting, SimplifySetting])
 def test_every_key_is_explained_in_one_line(part):
     tree = SCHEMA if part is Config else SCHEMA["$defs"][part.__name__]
-    assert set(tree["properties"]) == set(attributes(part)) == set(part.model_fields)
+    assert set(tree["properties"]) - {STAGES} == set(attributes(part)) == set(part.model_fields)
     for text in [tree["description"], *(key["description"] for key in tree["properties"].values())]:
         assert text.endswith((".", "…"))
         assert not {"\n", "``", "Attributes"} & {text, *text.split()}
