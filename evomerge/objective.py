@@ -6,7 +6,7 @@ A candidate that cannot be built or scored fails its trial, not the run.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import isfinite
 from time import perf_counter
@@ -23,6 +23,7 @@ from evomerge.errors import (
 from evomerge.evaluators.base import Evaluator, LoadedModel
 from evomerge.evaluators.scores import Measure, Scores
 from evomerge.recipe import Recipe
+from evomerge.searching import Probe, Prober
 from evomerge.trial import Contribution, Failure, ItemTable, Result, Score
 from evomerge.workbench import Workbench
 
@@ -36,7 +37,11 @@ Clusters = Mapping[str, Mapping[int, str]]  # by task, by item: the group that i
 
 
 class Objective:
-    """Scores recipes on one set of evaluators, with models that stay on the workbench."""
+    """Scores recipes on one set of evaluators, with models that stay on the workbench.
+
+    Attributes:
+        bench: the workbench.
+    """
 
     def __init__(
         self, workbench: Workbench, evaluators: Mapping[str, Evaluator], *, proven: bool = False
@@ -46,7 +51,7 @@ class Objective:
         Unless they are ``proven`` to score some model, a metric that is missing at the first one
         is a mistake in the config, which no candidate could mend.
         """
-        self._workbench = workbench
+        self.bench = workbench
         self._evaluators = evaluators
         self._unproven = set() if proven else set(evaluators)
         self._clusters: dict[str, Clusters] = {}
@@ -56,8 +61,8 @@ class Objective:
         """Whether the same recipe gets the same scores."""
         return all(each.deterministic for each in self._evaluators.values())
 
-    def __call__(self, recipe: Recipe) -> Result:
-        """What came of ``recipe``.
+    def __call__(self, recipe: Recipe, probe: Probe | None = None) -> Result:
+        """What came of ``recipe``; without scores if a ``probe`` shows that it is dead.
 
         Raises:
             RecipeError: an evaluator gives no number that could count, whatever the model, or has
@@ -65,15 +70,35 @@ class Objective:
         """
         began = perf_counter()
         try:
-            model = self._workbench.build(recipe)
+            model = self.bench.build(recipe)
         except (EvomergeError, MemoryError) as error:
             return Result(failure=failure_of(error), seconds={"merge": perf_counter() - began})
         seconds = {"merge": perf_counter() - began}
+        with _alone(model):
+            if probe is not None:
+                began = perf_counter()
+                failure = self._probed(model, probe)
+                seconds["probe"] = perf_counter() - began
+                if failure is not None:
+                    return Result(failure=failure, seconds=seconds)
+            return self._scored(model, seconds)
+
+    def probed(self, prober: Prober) -> Callable[[Recipe], Result]:
+        """The same with a probe before it, as soon as there is one."""
+        return lambda recipe: self(recipe, prober.find())
+
+    def _probed(self, model: LoadedModel, probe: Probe) -> Failure | None:
+        try:
+            return probe.failure(self._evaluators[probe.evaluator].evaluate(model, probe.items))
+        except (EvaluationError, MemoryError) as error:
+            return failure_of(error)
+
+    def _scored(self, model: LoadedModel, seconds: Mapping[str, float]) -> Result:
         scores: dict[str, Score] = {}
         tables: list[ItemTable] = []
         began = perf_counter()
         failure = None
-        with _alone(model), _timed(model) as forward:
+        with _timed(model) as forward:
             for name, evaluator in self._evaluators.items():
                 try:
                     found = evaluator.evaluate(model)
@@ -83,11 +108,10 @@ class Objective:
                 except (EvaluationError, MemoryError) as error:
                     failure = self._failure(name, error)
                     break
-        seconds["forward"] = sum(forward)
-        seconds["evaluate"] = perf_counter() - began - seconds["forward"]
+        spent = {"forward": sum(forward), "evaluate": perf_counter() - began - sum(forward)}
         if failure is not None:
-            return Result(failure=failure, seconds=seconds)
-        return Result(scores, tuple(tables), None, seconds)
+            return Result(failure=failure, seconds={**seconds, **spent})
+        return Result(scores, tuple(tables), None, {**seconds, **spent})
 
     def _failure(self, name: str, error: Exception) -> Failure:
         if isinstance(error, UnknownMetric) and name in self._unproven:

@@ -70,8 +70,8 @@ def proven(prepared: Prepared, objective: Objective, watcher: Watcher) -> tuple[
 
     Raises:
         SearchError: nothing that the search starts from can be scored.
-        RecipeError: an objective or a constraint is no score of the evaluators, or a metric is
-            none of an evaluator's.
+        RecipeError: an objective or a constraint is no score of the evaluators, a metric is none
+            of an evaluator's, or the probe can be made of no score of theirs.
     """
     starts = list(prepared.starts)
     failures: dict[str, list[str]] = {}
@@ -82,6 +82,7 @@ def proven(prepared: Prepared, objective: Objective, watcher: Watcher) -> tuple[
             result = _scored(prepared, objective, start.recipe)
         starts[number] = replace(start, result=result)
         if result.failure is None:
+            _check_probing(prepared, result)
             return tuple(starts)
         failures.setdefault(result.failure.message, []).append(start.label)
     if failures:
@@ -90,7 +91,10 @@ def proven(prepared: Prepared, objective: Objective, watcher: Watcher) -> tuple[
             f"{prepared.located.path}: every baseline failed; nothing can be searched\n       "
             + "\n       ".join(listed[:SHOWN])
         )
-    _scored(prepared, objective, prepared.template.fill(prepared.template.space.middle()))
+    middle = prepared.template.fill(prepared.template.space.middle())
+    found = _scored(prepared, objective, middle)
+    if found.failure is None:
+        _check_probing(prepared, found)
     return ()
 
 
@@ -105,8 +109,8 @@ def rehearse(prepared: Prepared) -> Rehearsal:
 
     Raises:
         SearchError: every baseline fails, or a candidate cannot be built or scored.
-        RecipeError: an objective or a constraint is no score of the evaluators, or a metric is
-            none of an evaluator's.
+        RecipeError: an objective or a constraint is no score of the evaluators, a metric is none
+            of an evaluator's, or the probe can be made of no score of theirs.
     """
     with closing(Workbench(models_of(prepared), prepared.bench)) as bench:
         objective = Objective(bench, prepared.evaluators)
@@ -147,6 +151,16 @@ def _scored(prepared: Prepared, objective: Objective, recipe: Recipe) -> Result:
     except EvomergeError as error:
         raise placed(error, str(prepared.located.path)) from error
     return result
+
+
+def _check_probing(prepared: Prepared, result: Result) -> None:
+    """Whether a probe can be made of such scores."""
+    if prepared.probing is None:
+        return
+    try:
+        prepared.probing.check(result)
+    except EvomergeError as error:
+        raise placed(error, str(prepared.located.path)) from error
 
 
 def _existing(place: Path) -> Path:

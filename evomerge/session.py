@@ -30,10 +30,19 @@ from evomerge.export import write_winners
 from evomerge.objective import Objective
 from evomerge.recipe import Recipe
 from evomerge.rehearsal import memory_of, models_of, proven
-from evomerge.searching import Runner, Search, Start, Unwatched, Watcher, run_starts, warm_up
+from evomerge.searching import (
+    Prober,
+    Runner,
+    Search,
+    Start,
+    Unwatched,
+    Watcher,
+    run_starts,
+    warm_up,
+)
 from evomerge.study import Header, Study
 from evomerge.study.folder import check_new
-from evomerge.trial import HOLDOUT, RETRIES, Result, Trial
+from evomerge.trial import DEAD, HOLDOUT, RETRIES, Result, Trial
 from evomerge.workbench import Workbench
 
 # What a run's numbers may depend on.
@@ -87,7 +96,7 @@ def begin(
         around = environment(prepared)
         with Study.create(folder, header, config=config, environment=around) as study:
             runner = Runner(study, objective, recalls=objective.deterministic, watcher=watcher)
-            _finish(prepared, runner, bench, Resumption(), starts)
+            _finish(prepared, runner, objective, Resumption(), starts)
     return study
 
 
@@ -112,7 +121,7 @@ def resume(run: Path, how: Resumption, *, watcher: Watcher | None = None) -> Stu
         with _opened(prepared, watcher) as bench:
             objective = Objective(bench, prepared.evaluators, proven=known)
             runner = Runner(study, objective, recalls=objective.deterministic, watcher=watcher)
-            _finish(prepared, runner, bench, how, prepared.starts)
+            _finish(prepared, runner, objective, how, prepared.starts)
     return study
 
 
@@ -181,21 +190,34 @@ def _opened(prepared: Prepared, watcher: Watcher) -> Iterator[Workbench]:
 
 
 def _finish(
-    prepared: Prepared, runner: Runner, bench: Workbench, how: Resumption, starts: Sequence[Start]
-) -> None:
+    prepared: Prepared, runner: Runner, objective: Objective, how: Resumption,
+    starts: Sequence[Start],
+) -> None:  # fmt: skip
     """Searches as far as the budget goes, then simplifies and judges."""
-    _search(prepared, runner, how, starts)
+    begun = run_starts(runner, starts)
+    probing = _probing(prepared, runner, objective)
+    _search(prepared, probing, how, begun)
     if how.retry_failed:
         _retry(runner)
-    _simplify(prepared, runner)
+    _simplify(prepared, probing)
     if prepared.located.config.finalists:
-        _judge(prepared, runner.study, bench, runner.watcher)
+        _judge(prepared, runner.study, objective.bench, runner.watcher)
     write_winners(runner.study)
 
 
-def _search(prepared: Prepared, runner: Runner, how: Resumption, starts: Sequence[Start]) -> None:
+def _probing(prepared: Prepared, runner: Runner, objective: Objective) -> Runner:
+    """The runner of candidates, which scores no dead ones if the config has a probe."""
+    if prepared.probing is None:
+        return runner
+    prober = Prober(prepared.probing, runner.study)
+    if (probe := prober.find()) is not None:
+        runner.watcher.note(f"probe: {probe}")
+    return runner.scoring_by(objective.probed(prober))
+
+
+def _search(prepared: Prepared, runner: Runner, how: Resumption, starts: Sequence[Trial]) -> None:
     optimizer = prepared.new_optimizer()
-    warm_up(optimizer, run_starts(runner, starts), prepared.goals)
+    warm_up(optimizer, starts, prepared.goals)
     search = Search(
         prepared.template,
         optimizer,
@@ -210,10 +232,10 @@ def _search(prepared: Prepared, runner: Runner, how: Resumption, starts: Sequenc
 
 
 def _retry(runner: Runner) -> None:
-    """Tries again what failed, each in a trial of its own."""
+    """Tries again what failed, each in a trial of its own; the dead would die again."""
     study = runner.study
     again = {trial.subject for trial in study.stage(RETRIES)}
-    for failed in [trial for trial in study.trials if trial.failure and trial.stage != RETRIES]:
+    for failed in [trial for trial in study.trials if _may_go_better(trial)]:
         if failed.number not in again and failed.recalled is None:
             trial = Trial(
                 len(study.trials),
@@ -224,6 +246,10 @@ def _retry(runner: Runner) -> None:
                 subject=failed.number,
             )
             runner.run(trial, Recipe.from_tree(failed.recipe), afresh=True)
+
+
+def _may_go_better(trial: Trial) -> bool:
+    return trial.failure is not None and trial.failure.kind != DEAD and trial.stage != RETRIES
 
 
 def _limits(prepared: Prepared) -> Limits:

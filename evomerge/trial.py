@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -17,6 +17,9 @@ Contribution: TypeAlias = float | int | str | Sequence["Contribution"] | None
 # The stages of a run, in their order.
 BASELINES, SEARCH, RETRIES = "baselines", "search", "retries"
 SIMPLIFICATION, HOLDOUT = "simplification", "holdout"
+
+# The kind of failure of a candidate that a few items showed to be worth no more.
+DEAD: Literal["dead"] = "dead"
 
 
 @dataclass(frozen=True)
@@ -61,17 +64,39 @@ class ItemTable:
     clusters: Mapping[int, str] = field(default_factory=dict, repr=False)
 
 
+def behind(name: str, tables: Sequence[ItemTable]) -> Iterator[tuple[ItemTable, float]]:
+    """Of ``tables`` those behind a score, and the weight of each in it; none if it has no items.
+
+    ``sums`` is the score of that evaluator; ``sums.acc``, or ``sums.task.acc`` where there are
+    several tasks, is one of its tables, the first one unless ``@filter`` says which.
+    """
+    main = [table for table in tables if table.evaluator == name and table.share]
+    if main:
+        yield from ((table, table.share) for table in main)
+        return
+    plain, _, wanted = name.partition("@")
+    for table in tables:
+        names = (
+            f"{table.evaluator}.{table.metric}",
+            f"{table.evaluator}.{table.task}.{table.metric}",
+        )
+        if plain in names and wanted in {"", table.filter}:
+            yield table, 1.0
+            return
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why a trial has no scores.
 
     Attributes:
         kind: ``error`` comes of the candidate and would come again; ``deadline``, ``memory`` and
-            ``worker`` (it died) may not.
+            ``worker`` (it died) may not. ``dead`` is what did not get past the probe, and was not
+            scored on all items.
         message: one line.
     """
 
-    kind: Literal["error", "deadline", "memory", "worker"]
+    kind: Literal["error", "deadline", "memory", "worker", "dead"]
     message: str
 
 

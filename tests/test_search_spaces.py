@@ -9,8 +9,9 @@ from shutil import copytree
 
 import pytest
 
-from evomerge.config.preparing import ENOUGH_ITEMS, Prepared, prepare
+from evomerge.config.preparing import Prepared, prepare
 from evomerge.config.reading import Located, read_config
+from evomerge.config.remarks import ENOUGH_ITEMS
 from evomerge.recipe import Recipe
 from evomerge.zoo.layout import Zoo
 from evomerge.zoo.random_models import Options, random_siblings

@@ -97,6 +97,8 @@ def _facts(prepared: Prepared) -> Iterator[tuple[str, str]]:
     yield "space", f"{counted(len(space), 'dimension')}: {', '.join(kinds)}"
     yield "optimizer", ", ".join(f"{key} {value}" for key, value in prepared.optimizer.items())
     yield "scored by", _sizes(prepared.evaluators)
+    if prepared.probing is not None:
+        yield "probed by", str(prepared.probing)
     yield "held out", _sizes(prepared.holdout) or "nothing"
     told = [start.label for start in prepared.starts if start.point is not None]
     rest = [start.label for start in prepared.starts if start.point is None]

@@ -74,6 +74,25 @@ class SimplifySetting(Entry):
     steps: Annotated[int, Field(gt=0)] = 40
 
 
+class ProbeSetting(Entry):
+    """A few items that come before all: what fails on them is dead, and not scored any further.
+
+    Attributes:
+        score: which score is looked at, by its name; by default the objective, if there is one.
+        items: on so many items, at least one of each task.
+        min: dead is what lies below this.
+        max: dead is what lies above this, of a score that is better low.
+        share: dead is what has less than this share of the best baseline's score on the same
+            items; of a score that is better low, more than so many times as much.
+    """
+
+    score: str | None = None
+    items: Annotated[int, Field(gt=0)] = 16
+    min: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    max: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+
 Simplify: TypeAlias = Annotated[
     Annotated[bool, Tag(form("scalar"))] | Annotated[SimplifySetting, Tag(form("mapping"))],
     BY_FORM,
@@ -100,6 +119,7 @@ class Config(Entry):
         objectives: what is to be made better: a score; several, which stay apart (the result is a
             Pareto front); weights by score (their sum); or ``{mean: [scores]}``.
         constraints: limits of scores: ``{prose: {max: 3.2}}``.
+        probe: how candidates that are worth nothing are told from a few items.
         holdout: evaluators of the same names, on items that the search never sees.
         budget: when the search ends.
         lookahead: how many trials may be asked before the first of them is told.
@@ -127,6 +147,7 @@ class Config(Entry):
     evaluators: Annotated[Mapping[Name, dict[str, Any]], Field(min_length=1)]
     objectives: Objectives
     constraints: dict[str, dict[str, float]] | None = None
+    probe: ProbeSetting | None = None
     holdout: Mapping[Name, dict[str, Any]] | None = None
     budget: BudgetSetting
     lookahead: Annotated[int, Field(gt=0)] = 1

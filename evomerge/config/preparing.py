@@ -18,7 +18,9 @@ from evomerge.config.checks import (
     check_names,
     check_place,
 )
+from evomerge.config.probing import check_probing, probing_of
 from evomerge.config.reading import Located
+from evomerge.config.remarks import on_benchmarks, on_holdout
 from evomerge.config.warm_starts import warm_starts
 from evomerge.errors import EvomergeError, RecipeError, placed, unknown
 from evomerge.evaluators.base import Evaluator, make_evaluator
@@ -29,13 +31,11 @@ from evomerge.methods.base import merge_methods
 from evomerge.optimizers.auto import advice, choose_optimizer
 from evomerge.optimizers.base import Optimizer, Setup, make_optimizer, optimizers
 from evomerge.recipe import ModelReference
-from evomerge.searching import Budget, Start
+from evomerge.searching import Budget, Probing, Start
 from evomerge.template import Template
 from evomerge.workbench import Settings
 
 AUTO = "auto"
-# What it takes to find a gain of .05 at 15 % discordant items, four times in five.
-ENOUGH_ITEMS = 500
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Prepared:
         holdout: by name, on items that the search does not see; empty if there is none.
         optimizer: the settings of the optimizer, ``auto`` resolved.
         reason: why it was chosen; empty if the config names it.
+        probing: how dead candidates are told; None scores all of them.
     """
 
     located: Located
@@ -63,6 +64,7 @@ class Prepared:
     holdout: Mapping[str, Evaluator]
     optimizer: Mapping[str, object]
     reason: str
+    probing: Probing | None
 
     @property
     def budget(self) -> Budget:
@@ -89,6 +91,7 @@ class Prepared:
         The first time, it reads the content of the models: a second a gigabyte.
         """
         config = self.located.config
+        probe = config.probe and config.probe.model_dump(exclude_none=True)
         return {
             "recipe": self.template.tree,
             "models": {alias: source.fingerprint() for alias, source in self.sources.items()},
@@ -100,6 +103,7 @@ class Prepared:
             "lookahead": config.lookahead,
             "warm_start": config.warm_start,
             "baselines": config.baselines,
+            **({} if probe is None else {"probe": probe}),
         }
 
     @cached_property
@@ -150,28 +154,9 @@ class Prepared:
             yield f"optimizer: {self.optimizer['name']}; {self.reason}"
         yield from self.template.advice()
         yield from advice(self.optimizer, self.budget.trials)
-        yield from self._remarks_on_evidence()
-
-    def _remarks_on_evidence(self) -> Iterator[str]:
-        if not self.holdout:
-            yield (
-                "no holdout: what is found is compared on the items it was chosen by, which "
-                f"flatters it; give holdout: with {ENOUGH_ITEMS} items or more"
-            )
-        sizes = [each.sizes() for each in self.holdout.values()]
-        items = sum(sum(each.values()) for each in sizes if each is not None)
-        if None not in sizes and 0 < items < ENOUGH_ITEMS:
-            yield (
-                f"holdout: {items} items show large gains only; {ENOUGH_ITEMS} or more find one "
-                "of .05 four times in five"
-            )
-        names = sorted({name for each in self.evaluators.values() for name in each.benchmarks()})
-        if names and not self.located.config.allow_benchmarks:
-            yield (
-                f"WARNING: the search is told its scores on {', '.join(names)}, whose results are "
-                "commonly reported. A model chosen by them may not report them. Search on other "
-                "items, or say allow_benchmarks: true"
-            )
+        yield from on_holdout(self.holdout)
+        if not self.located.config.allow_benchmarks:
+            yield from on_benchmarks(self.evaluators)
 
 
 def prepare(located: Located) -> Prepared:
@@ -184,7 +169,8 @@ def prepare(located: Located) -> Prepared:
     """
     try:
         prepared = _prepare(located)
-        _ = prepared.starts  # last: an earlier run to start from has these models' contents hashed
+        # Last: an earlier run to start from has these models' contents hashed.
+        check_probing(prepared.probing, prepared.starts)
         return prepared
     except EvomergeError as error:
         raise placed(error, str(located.path)) from error
@@ -224,6 +210,7 @@ def _prepare(located: Located) -> Prepared:
         holdout,
         optimizer,
         reason,
+        probing_of(config.probe, goals, evaluators),
     )
     check_place(prepared.bench)
     return prepared

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isclose
 
@@ -11,7 +11,7 @@ import numpy as np
 from evomerge.statistics.aggregation import AGGREGATIONS, Aggregation
 from evomerge.statistics.arrays import Floats
 from evomerge.statistics.sample import Column, Sample
-from evomerge.trial import Contribution, ItemTable, Trial
+from evomerge.trial import Contribution, ItemTable, Trial, behind
 
 # How far a score may lie from what its items add up to: rounding, and items in another order.
 ROUNDING = 1e-6
@@ -56,9 +56,9 @@ def sample_of(models: Sequence[Scored], factors: Mapping[str, float]) -> Sample:
     constants = np.zeros(len(models))
     parts: dict[str, list[_Part]] = {}
     for name, factor in factors.items():
-        behind = [list(_behind(name, each)) for each in models]
-        if any(behind):
-            parts[name] = _parts(name, factor, behind)
+        tables = [list(behind(name, each.tables)) for each in models]
+        if any(tables):
+            parts[name] = _parts(name, factor, tables)
         else:
             constants += factor * _constant(name, models)
     units = _units([each for several in parts.values() for each in several])
@@ -75,42 +75,21 @@ def sample_of(models: Sequence[Scored], factors: Mapping[str, float]) -> Sample:
 
 def count_items(models: Sequence[Scored], factors: Mapping[str, float]) -> int:
     """How many items of the tasks there are behind the scores of the first model."""
-    tables = [table for name in factors for table, _ in _behind(name, models[0])]
+    tables = [table for name in factors for table, _ in behind(name, models[0].tables)]
     items = {(table.task, item) for table in tables for item in table.contributions}
     return len(items)
 
 
-def _behind(name: str, scored: Scored) -> Iterator[tuple[ItemTable, float]]:
-    """The tables behind a score, and the weight of each in it.
-
-    ``sums`` is the score of that evaluator; ``sums.acc``, or ``sums.task.acc`` where there are
-    several tasks, is one of its tables, the first one unless ``@filter`` says which.
-    """
-    main = [table for table in scored.tables if table.evaluator == name and table.share]
-    if main:
-        yield from ((table, table.share) for table in main)
-        return
-    plain, _, wanted = name.partition("@")
-    for table in scored.tables:
-        names = (
-            f"{table.evaluator}.{table.metric}",
-            f"{table.evaluator}.{table.task}.{table.metric}",
-        )
-        if plain in names and wanted in {"", table.filter}:
-            yield table, 1.0
-            return
-
-
 def _parts(
-    name: str, factor: float, behind: Sequence[Sequence[tuple[ItemTable, float]]]
+    name: str, factor: float, tables: Sequence[Sequence[tuple[ItemTable, float]]]
 ) -> list[_Part]:
-    if len({tuple(_key(table) for table, _ in tables) for tables in behind}) > 1:
+    if len({tuple(_key(table) for table, _ in each) for each in tables}) > 1:
         raise UntestableError(f"'{name}' was not taken from the same tasks for all models")
     parts = []
-    for row in zip(*behind, strict=True):
-        tables = [table for table, _ in row]
-        part = _Part(factor * row[0][1], tables)
-        if any(table.contributions.keys() != tables[0].contributions.keys() for table in tables):
+    for row in zip(*tables, strict=True):
+        part = _Part(factor * row[0][1], [table for table, _ in row])
+        items = row[0][0].contributions.keys()
+        if any(table.contributions.keys() != items for table in part.tables):
             raise UntestableError(f"{part.name}: the models were scored on different items")
         parts.append(part)
     return parts

@@ -11,7 +11,7 @@ from evomerge.report.statements import headline
 from evomerge.report.summary import warnings
 from evomerge.report.words import counted, scores
 from evomerge.study import Study
-from evomerge.trial import BASELINES, SEARCH, Trial
+from evomerge.trial import BASELINES, DEAD, SEARCH, Trial
 
 # What a finished run holds for its user, by the name of file or folder.
 KEPT = {
@@ -39,9 +39,12 @@ def _lines(study: Study) -> Iterator[str]:
     yield f"best      {_told(best, study)}"
     if rival := _best_baseline(standing):
         yield f"baseline  {rival}"
-    failed = len(standing.failed)
-    searched = counted(standing.counts[SEARCH], "trial")
-    yield f"searched  {searched}" + (f", {failed} failed" if failed else "")
+    dead = sum(
+        trial.failure is not None and trial.failure.kind == DEAD for trial in standing.failed
+    )
+    counts = {"dead": dead, "failed": len(standing.failed) - dead}
+    ends = [f", {count} {how}" for how, count in counts.items() if count]
+    yield f"searched  {counted(standing.counts[SEARCH], 'trial')}{''.join(ends)}"
     there = [name for name in KEPT if (study.run / name).exists() and _holds(study, name)]
     if there:
         yield ""

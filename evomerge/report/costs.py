@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from evomerge.trial import Trial
+from evomerge.trial import DEAD, Failure, Trial
 
 # Phases of a trial that are its work. Everything else is overhead.
-WORK = ("ask", "merge", "forward")
+WORK = ("ask", "merge", "probe", "forward")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Times:
         total: all their seconds.
         phases: the seconds of each phase, the longest first.
         overhead: seconds of one trial that go neither into the optimizer's proposal, nor into
-            merging, nor into forward passes; the mean.
+            merging, nor into probes, nor into forward passes; the mean.
     """
 
     trials: int
@@ -34,8 +34,8 @@ class Failures:
     """Trials that failed in one way.
 
     Attributes:
-        kind: ``error``, ``deadline``, ``memory`` or ``worker``.
-        message: what each of them says.
+        kind: ``error``, ``deadline``, ``memory``, ``worker`` or ``dead``.
+        message: what each of them says; of the dead, whose scores differ, what the first says.
         trials: their numbers.
     """
 
@@ -59,10 +59,15 @@ def times(trials: Iterable[Trial]) -> Times:
 
 def failures(trials: Iterable[Trial]) -> tuple[Failures, ...]:
     """The ways in which trials failed, the commonest first."""
-    found: dict[tuple[str, str], list[int]] = {}
+    found: dict[Failure, list[int]] = {}
+    dead: Failure | None = None
     for trial in trials:
-        if trial.failure is not None:
-            key = (trial.failure.kind, trial.failure.message)
-            found.setdefault(key, []).append(trial.number)
-    groups = [Failures(*key, tuple(numbers)) for key, numbers in found.items()]
+        if (failure := trial.failure) is not None:
+            if failure.kind == DEAD:
+                failure = dead = dead or failure
+            found.setdefault(failure, []).append(trial.number)
+    groups = [
+        Failures(failure.kind, failure.message, tuple(numbers))
+        for failure, numbers in found.items()
+    ]
     return tuple(sorted(groups, key=lambda group: (-len(group.trials), group.trials)))

@@ -156,8 +156,8 @@ def _times(times: Times) -> Iterator[Block]:
         "Time",
         table(("phase", "in all", "a trial"), rows, words=("phase",)),
         Paragraph(
-            f"Of {counted(times.trials, 'scored trial')}. All but asking, merging and forward "
-            f"passes takes {duration(times.overhead)} a trial."
+            f"Of {counted(times.trials, 'scored trial')}. All but asking, merging, probing and "
+            f"forward passes takes {duration(times.overhead)} a trial."
         ),
     )
 

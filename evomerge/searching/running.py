@@ -10,7 +10,10 @@ from evomerge.recipe import Recipe
 from evomerge.recipe.digest import digest_of
 from evomerge.searching.watching import Unwatched, Watcher
 from evomerge.study import Study
-from evomerge.trial import BASELINES, HOLDOUT, Point, Result, Trial
+from evomerge.trial import BASELINES, DEAD, HOLDOUT, Point, Result, Trial
+
+# Failures that come of the candidate, and would come again.
+LASTING = ("error", DEAD)
 
 Score = Callable[[Recipe], Result]
 
@@ -79,6 +82,10 @@ class Runner:
         self.watcher.ended(done)
         return done
 
+    def scoring_by(self, score: Score) -> Runner:
+        """One that does the same, but asks another for scores."""
+        return Runner(self.study, score, recalls=self._recalls, watcher=self.watcher)
+
     def _twin(self, trial: Trial) -> Trial | None:
         """The trial that scored the same recipe, if its result may be taken for another's."""
         for known in self.study.trials[self._seen :]:
@@ -119,7 +126,7 @@ def _origin(trial: Trial) -> int:
 
 def _repeatable(trial: Trial) -> bool:
     """Whether the same recipe would give the same again, on the items of the search."""
-    passing = trial.failure is not None and trial.failure.kind != "error"
+    passing = trial.failure is not None and trial.failure.kind not in LASTING
     return trial.stage != HOLDOUT and not passing
 
 

@@ -331,6 +331,48 @@ def _() -> None:
     config(evaluators=python(body))
 
 
+@case("a probe of an unknown score")
+def _() -> None:
+    config(probe={"score": "proes"})
+
+
+@case("a probe of one of several objectives")
+def _() -> None:
+    both = {"prose": PROSE, "size": {"name": "cost", "metric": "parameters"}}
+    config(evaluators=both, objectives=["prose", "size"], probe={"items": 4})
+
+
+@case("a probe on no items")
+def _() -> None:
+    config(probe={"items": 0})
+
+
+@case("a probe with two limits")
+def _() -> None:
+    config(probe={"min": 0.1, "share": 0.5})
+
+
+@case("a probe without a limit or a baseline")
+def _() -> None:
+    config(baselines="none", probe={"items": 4})
+
+
+@case("a probe of a metric that its evaluator does not give", at_the_first=True)
+def _() -> None:
+    config(probe={"score": "prose.bits"})
+
+
+@case("a probe of a score without items", at_the_first=True)
+def _() -> None:
+    both = {"prose": PROSE, "size": {"name": "cost", "metric": "parameters"}}
+    config(evaluators=both, probe={"score": "size"})
+
+
+@case("a probe with its limit at the wrong end", at_the_first=True)
+def _() -> None:
+    config(probe={"min": 0.1})
+
+
 @case("a holdout without an objective")
 def _() -> None:
     both = {"prose": PROSE, "size": {"name": "cost", "metric": "parameters"}}

@@ -240,6 +240,14 @@ def test_a_dry_check_scores_nothing(work, evomerge):
     assert "a trial takes" not in out
 
 
+def test_a_check_says_how_the_dead_are_told(work, evomerge):
+    config(probe={"items": 3})
+    said_of_it = "prose on 3 items; dead is what is worse than 0.5 of the best baseline"
+    assert said_of_it in evomerge(*CHECK, "--dry")[1]
+    config(probe={"max": 4})
+    assert "prose on 16 items; dead is what is above 4" in evomerge(*CHECK, "--dry")[1]
+
+
 def test_a_baseline_that_cannot_be_scored_ends_no_search(work, evomerge):
     """One that fails is recorded as it is, if another one has scores."""
     body = (

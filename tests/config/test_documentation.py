@@ -12,9 +12,16 @@ import pytest
 import yaml
 
 from evomerge.config.baselines import DARE_DENSITY, TIES_DENSITY
-from evomerge.config.document import BudgetSetting, Config, ModelSetting, SimplifySetting
-from evomerge.config.preparing import ENOUGH_ITEMS, prepare
+from evomerge.config.document import (
+    BudgetSetting,
+    Config,
+    ModelSetting,
+    ProbeSetting,
+    SimplifySetting,
+)
+from evomerge.config.preparing import prepare
 from evomerge.config.reading import read_config
+from evomerge.config.remarks import ENOUGH_ITEMS
 from evomerge.config.schema import schema
 from evomerge.config.warm_starts import BEST
 from evomerge.evaluators.base import Evaluator, evaluators, make_evaluator
@@ -93,6 +100,7 @@ MODELS = {
     "All keys": Config,
     "Models": ModelSetting,
     "Budget": BudgetSetting,
+    "Probe": ProbeSetting,
     "Simplification": SimplifySetting,
 }
 
@@ -200,7 +208,8 @@ def test_the_files_of_a_run_are_those_it_names():
 
 
 def test_what_cannot_change_within_a_run_is_what_it_lists(tmp_path):
-    prepared = prepare(read_config(config(tmp_path, family(tmp_path / "models"))))
+    models = family(tmp_path / "models")
+    prepared = prepare(read_config(config(tmp_path, models, probe={"items": 4})))
     listed = section("Resuming").partition("cannot change within it: ")[2].partition(". For")[0]
     assert set(re.findall(r"`(\w+)`", listed)) == set(prepared.covers)
 

@@ -9,7 +9,7 @@ from evomerge.report.costs import WORK, failures, times
 from tests.report.trials import failed, trial
 
 PHASES = st.dictionaries(
-    st.sampled_from(["ask", "merge", "forward", "evaluate", "hash"]), st.floats(0, 100)
+    st.sampled_from(["ask", "merge", "probe", "forward", "evaluate", "hash"]), st.floats(0, 100)
 )
 
 
@@ -51,3 +51,9 @@ def test_failures_are_grouped_by_what_they_say_the_commonest_first():
         ("error", "rare", (0,)),
         ("memory", "common", (3,)),
     ]
+
+
+def test_the_dead_are_one_group_whatever_their_scores():
+    trials = [failed(n, f"sums is {n} on 4 items, below 9", "dead") for n in range(3)]
+    found = [(group.kind, group.message, group.trials) for group in failures(trials)]
+    assert found == [("dead", "sums is 0 on 4 items, below 9", (0, 1, 2))]
