@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
@@ -12,10 +13,13 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from evomerge.checkpoint.reader import open_checkpoint
 from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.dtypes import FLOAT32
+from evomerge.evaluators.base import LoadedModel
 from evomerge.families import Family, family_of
 from evomerge.workbench.landing import Landing, Run, find_landing
+from evomerge.workbench.live import Live
+from evomerge.workbench.places import Place, places_of
 from evomerge.workbench.renumbering import habits_of, landing_by, together
-from evomerge.workbench.shells import Caster, equal
+from evomerge.workbench.shells import Caster, equal, give_memory
 from evomerge.zoo.random_models import FAMILIES, Options, random_model
 
 LLAMA = family_of({"architectures": ["LlamaForCausalLM"]}, [], "")
@@ -114,9 +118,6 @@ def test_a_shell_that_differs_in_anything_is_not_the_model(tmp_path: Path):
 
 
 def test_a_shell_with_memory_is_on_the_device_with_nothing_in_it(tmp_path: Path):
-    from evomerge.workbench.places import places_of
-    from evomerge.workbench.shells import give_memory
-
     model, _, _, config = read(random_model(tmp_path / "m", options=Options(tied=True)))
     shell = Caster.like(model).shell(config)
     shapes = give_memory(shell, "cpu")
@@ -130,3 +131,35 @@ def test_a_shell_with_memory_is_on_the_device_with_nothing_in_it(tmp_path: Path)
     tokens = torch.arange(8)[None]
     with torch.no_grad():
         assert torch.equal(shell(tokens).logits, model(tokens).logits)
+
+
+@pytest.mark.parametrize(
+    ("place", "landed", "shared"),
+    [
+        (torch.empty(2, 3), whole("up", 6), True),
+        (torch.empty(6), whole("up", 6), True),
+        (torch.empty(2, 3, device="meta"), whole("up", 6), False),
+        (torch.empty(2, 3, dtype=torch.bfloat16), whole("up", 6), False),
+        (torch.empty(4, 3), [Run(0, 6, "up", 6)], False),
+        (torch.empty(2, 3), [Run(0, 3, "up", 3), Run(3, 3, "up", 0)], False),
+        (torch.empty(2, 3), [], False),
+    ],
+    ids=["whole", "flat", "elsewhere", "another type", "a part", "in pieces", "nowhere"],
+)
+def test_what_is_a_whole_parameter_in_main_memory_can_be_shared(
+    place: torch.Tensor, landed: list[Run], shared: bool
+):
+    tensor = info("up", 2, 3)
+    loaded = LoadedModel(torch.nn.Module(), None, "")
+    live = Live(loaded, {"up": landed}, {"up": Place(place, place.shape)})
+    assert live.can_share(tensor) == shared
+    if shared:
+        array = np.arange(6, dtype=np.float32).reshape(2, 3)
+        live.share(tensor, array)
+        assert place.data_ptr() == array.ctypes.data
+        assert place.flatten().tolist() == [0, 1, 2, 3, 4, 5]
+        live.write(tensor, 0, np.zeros((2, 3), np.float32))
+        assert not place.any()
+        assert array.ravel().tolist() == [0, 1, 2, 3, 4, 5]
+        live.close()
+        assert place.numel() == 0
