@@ -61,7 +61,7 @@ class Kind:
 
 KINDS = {
     "dense": Kind({}),
-    "zeros, a triangle": Kind(dict.fromkeys(SCALES, "upper")),
+    "zeros, a triangle": Kind(dict.fromkeys(SCALES, "rows")),
     "zeros, 1/8 of each row": Kind(dict.fromkeys(SCALES, Zeros())),
     "**frozen numbers, 1/8 of each row**": Kind(ASYMMETRIC),
     "… the last layer dense": Kind({name: ASYMMETRIC[name] for name in ("0", "3", "6")}),
@@ -112,7 +112,7 @@ def _split(examples: Examples, known: int, outputs: int, loss: Callable) -> Task
 
 
 def shallow(seed: int, task: Task) -> nn.Sequential:
-    """Two hidden layers of 256, and a head: the layers of the published experiment."""
+    """Two hidden layers of 256, and a head."""
     torch.manual_seed(seed)
     inputs = task.known.inputs.shape[1]
     return nn.Sequential(
@@ -232,7 +232,7 @@ def print_heads(pairs: int) -> None:
     print("| two hidden layers | loss of the two | barrier, heads apart | barrier, one head |")
     print("|---|---|---|---|")
     for what, task in (("digits", digits()), ("Friedman-1", friedman())):
-        for name, masks in (("dense", {}), ("zeros, a triangle", {"0": "upper", "2": "upper"})):
+        for name, masks in (("dense", {}), ("zeros, a triangle", {"0": "rows", "2": "rows"})):
             apart, shared = (head_curves(task, masks, one, pairs) for one in (False, True))
             ends = fmean((curve.values[0] + curve.values[-1]) / 2 for curve in apart)
             barriers = [fmean(curve.barrier for curve in curves) for curves in (apart, shared)]
