@@ -8,6 +8,7 @@ may still fit the winner.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,13 +101,14 @@ def _stages(config: ChainConfig, look: Look[T], make: Make, folder: Path) -> Ite
         try:
             found, template = look(config.stage(name, winners))
         except EvomergeError as error:
+            message = str(error).replace(f"{folder}{os.sep}", "")  # what stands in has its name
             if not unsure:
-                raise
+                raise type(error).__new__(type(error), message) from error
             yield Foreseen(
                 name,
                 None,
                 f"stage {name} can be checked only when {unsure[0]} has its winner, which may "
-                f"have another shape than the model that stands in for it: {error}",
+                f"have another shape than the model that stands in for it: {message}",
             )
             return
         yield Foreseen(name, found)

@@ -14,6 +14,7 @@ import pytest
 
 from evomerge.checkpoint import output
 from tests.cli.bad_input import BAD_INPUT, IN_THE_RECIPE, change_config, linear, ties
+from tests.cli.bad_input_chains import BAD_CHAINS
 from tests.cli.bad_input_configs import BAD_CONFIGS
 from tests.cli.bad_input_layers import BAD_LAYERS
 from tests.cli.bad_input_runs import BAD_RUNS
@@ -60,7 +61,7 @@ def count_free_space(monkeypatch, free: int) -> None:
 
 def test_the_document_and_the_tests_have_the_same_rows():
     titles = list(documented())
-    tested = (BAD_INPUT, BAD_CONFIGS, BAD_RUNS, BAD_LAYERS, INTERRUPTIONS)
+    tested = (BAD_INPUT, BAD_CONFIGS, BAD_CHAINS, BAD_RUNS, BAD_LAYERS, INTERRUPTIONS)
     assert sorted(titles) == sorted(title for cases in tested for title in cases)
     assert [title for title in titles if title in BAD_INPUT] == list(BAD_INPUT)
 
