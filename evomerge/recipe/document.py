@@ -81,7 +81,7 @@ class Recipe(Entry):
     refused: ClassVar[Mapping[str, str]] = {
         "modules": "found modules, which are for models of several parts, such as vision and "
         "language; for a text model, move what stands under modules.default to the top",
-        "name": "found name, which is for chains of merges; give each merge a file of its own",
+        "name": "found name, which is for a recipe that others in its file use; leave it out",
     }
 
     models: tuple[ModelEntry, ...] = ()

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evomerge.chain import folder as chain_folder
 from evomerge.config.baselines import DARE_DENSITY, TIES_DENSITY
+from evomerge.config.chained import ChainConfig, either_of
 from evomerge.config.document import (
     BudgetSetting,
     Config,
@@ -193,12 +195,26 @@ def yaml_blocks() -> Iterator[Mapping[str, object]]:
 
 
 def test_its_example_is_a_config():
-    (tree,) = yaml_blocks()
+    tree, _ = yaml_blocks()
     assert Config.model_validate(tree).finalists == 3
     assert list(complaints(tree, schema(), schema())) == []
     goals = read_goals(tree["objectives"], tree["constraints"])
     assert set(goals.names) == set(tree["evaluators"])
     assert set(goals.weights) == set(tree["holdout"])
+
+
+def test_its_chain_is_one(tmp_path):
+    _, tree = yaml_blocks()
+    assert list(complaints(tree, schema(), schema())) == []
+    chain = either_of(tree)
+    assert isinstance(chain, ChainConfig)
+    first, last = (chain.stage(name).config for name in chain.stages)
+    assert (first.finalists, first.simplify) == (0, False)
+    assert (last.finalists, last.simplify) == (3, True)
+    files = [row[0].replace("`", "").split(", ") for row in rows("Chains")]
+    assert [f"{chain.place(name)}/" for name in chain.stages] in files
+    for name in (chain_folder.CHAIN, f"{chain_folder.MODELS}/", LOCK):
+        assert [name] in files
 
 
 def test_the_files_of_a_run_are_those_it_names():

@@ -22,6 +22,7 @@ import pytest
 
 from evomerge.errors import RecipeError
 from evomerge.recipe import ModelReference, Recipe, look_up
+from evomerge.recipe.steps import read_steps
 from evomerge.recipe.tokenizer import ModelToken, Token, Tokenizer, Zero
 
 FOLDER = Path(__file__).parent / "examples"
@@ -133,19 +134,21 @@ def test_references_have_revisions_and_adapters():
     assert example("dare_ties").models[0].model == ModelReference("hermes", None, "lora", "main")
 
 
-def test_the_recipes_in_the_guide_are_recipes():
-    whole, *parts = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+def test_the_recipes_in_the_guide_are_recipes(tmp_path):
+    whole, *parts, steps = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
     assert Recipe.parse(whole).seed == 7
     for part in parts:
         models = "" if re.search("^(slices|models):", part, re.M) else "models: [{model: a}]\n"
         method = "" if "merge_method:" in part else "merge_method: linear\n"
         Recipe.parse(f"{models}{part}{method}")
     assert len(parts) == 3
+    (tmp_path / "steps.yaml").write_text(steps)
+    assert [step.name for step in read_steps(tmp_path / "steps.yaml")] == ["mix", ""]
 
 
 def test_a_chain_of_merges_is_no_recipe():
     text = (FOLDER / "linear.yml").read_text() + "name: first-merge\n"
-    with pytest.raises(RecipeError, match="chains of merges"):
+    with pytest.raises(RecipeError, match="that others in its file use"):
         Recipe.parse(text)
     with pytest.raises(RecipeError, match="expected a single document"):
         Recipe.parse(text + "---\n" + text)

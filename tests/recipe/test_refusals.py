@@ -72,7 +72,7 @@ def test_a_layer_range_is_two_whole_numbers_in_order(layers):
             ": found both models and slices",
         ),
         ("modules: {default: {}}", ": found modules, which are for models of several parts"),
-        ("name: first", ": found name, which is for chains of merges"),
+        ("name: first", ": found name, which is for a recipe that others"),
         ("base_model: a@b@c", ".base_model: model 'a@b@c': more than one '@'"),
         ("dtype: bfloat61", ".dtype: unknown dtype 'bfloat61'; did you mean 'bfloat16'?"),
         ("out_dtype: int4", ".out_dtype: unknown dtype 'int4'"),

@@ -32,7 +32,7 @@ def test_each_document_is_a_step(steps):
 def test_one_recipe_is_one_step(steps):
     (only,) = steps(ONE)
     assert (only.name, only.recipe) == ("", Recipe.parse(ONE))
-    with pytest.raises(RecipeError, match="found name, which is for chains of merges"):
+    with pytest.raises(RecipeError, match="found name, which is for a recipe that others"):
         steps(FIRST)
 
 
