@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -250,27 +251,33 @@ def test_a_source_alone_is_not_copied_either(models: list[Path]):
 
 
 def test_no_candidate_writes_to_a_source(models: list[Path]):
-    """Fifty in turn: stacks with and without scales, merges, the models themselves."""
+    """Fifty in turn: what was shared is merged next, in the same model, and the other way round."""
     random = Random(3)
+    two = partial(stack, (models[1], 1), (models[2], 1), anchor=models[0])
     kinds: list[Callable[[], Recipe]] = [
-        lambda: random_stack(models, random),
-        lambda: random_stack(models, random, (0.5, 1.0, 1.25)),
+        lambda: recipe("passthrough", None, models[:1]),
         lambda: recipe("linear", None, models, weight=[random.random() for _ in models]),
-        lambda: recipe("ties", models[0], models[1:], weight=random.random(), density=0.5),
+        two,
+        lambda: recipe("passthrough", None, models[:1], scale=random.random()),
+        lambda: random_stack(models, random),
         lambda: recipe("passthrough", None, [random.choice(models)]),
-        lambda: recipe("passthrough", None, models[:1], scale=1.5),
+        lambda: recipe("ties", models[0], models[1:], weight=random.random(), density=0.5),
+        lambda: random_stack(models, random, (0.5, 1.0, 1.25)),
     ]
     with bench(models) as workbench:
-        workbench.build(kinds[2]())
+        workbench.build(kinds[1]())
         before = [{n: each.load(n).tobytes() for n in each.names()} for each in held(workbench)]
-        shared = 0
+        found, shared = [], []
         for number in range(50):
-            asked = random.choice(kinds)() if number % 2 else kinds[number // 2 % len(kinds)]()
-            places = addresses(workbench.build(asked))
-            shared += bool(set(places.values()) & of_sources(workbench))
+            found.append(workbench.build(kinds[number % len(kinds)]()))
+            shared.append(bool(set(addresses(found[-1]).values()) & of_sources(workbench)))
         after = [{n: each.load(n).tobytes() for n in each.names()} for each in held(workbench)]
-    assert len(before) == len(models)
-    assert 20 < shared < 50
+    turns = [
+        (was, is_now)
+        for (one, was), (other, is_now) in pairwise(zip(found, shared, strict=True))
+        if one.model is other.model
+    ]
+    assert min(turns.count((True, False)), turns.count((False, True))) > 5
     assert before == after
 
 
