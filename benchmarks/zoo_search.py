@@ -1,6 +1,6 @@
 """Does a search find something on the zoo? The quickstart, with several seeds, and beside chance.
 
-    python benchmarks/zoo_search.py [--seeds 5] [--trials 120] [--optimizers auto random]
+    python benchmarks/zoo_search.py [--first 0] [--seeds 5] [--trials 120] [--optimizers auto random]
                                     [--zoo demo/zoo] [--folder .bench/zoo_search] [--jobs 1]
 
 Each run is what ``evomerge search search_spaces/quickstart.yaml`` does, under a seed of its own and
@@ -186,7 +186,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=5, help="how many, from 0")
+    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--trials", type=int, default=120)
     parser.add_argument(
         "--optimizers", nargs="+", default=["auto", CONTROL], choices=OPTIMIZERS, metavar="NAME"
@@ -200,7 +201,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     cases = [
         Case(name, seed, options.trials, zoo, folder)
-        for seed in range(options.seeds)
+        for seed in range(options.first, options.first + options.seeds)
         for name in options.optimizers
     ]
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
