@@ -27,7 +27,8 @@ class Residual:
         writers: whose output is added to the stream: divided by S.
         gains: of norms behind a layer's parts, stored as their difference from 1: the whole gain
             is divided by S.
-        readers: which read the stream as it is, before something that is not linear: times S.
+        readers: which read the stream as it is, without a norm: times S, so that what follows
+            them in the layer is as it was.
         unless: a key of config.json under which all this is not so.
     """
 

@@ -10,6 +10,8 @@ from evomerge.families.family import Family, Residual
 
 _QKV_BIASES = ("q_proj.bias", "k_proj.bias", "v_proj.bias")
 _PROJECTIONS = Residual(("o_proj", "down_proj"))
+# Not their biases, which do not depend on the stream.
+_READERS = tuple(f"{part}_proj.weight" for part in ("q", "k", "v", "gate", "up"))
 _POST_NORMS = ("post_attention_layernorm", "post_feedforward_layernorm")
 
 
@@ -43,7 +45,7 @@ FAMILIES: tuple[Family, ...] = (
         "OLMo 2",
         "Olmo2ForCausalLM",
         "Olmo3ForCausalLM",
-        residual=Residual(_POST_NORMS, readers=("gate_proj",)),
+        residual=Residual(_POST_NORMS, readers=_READERS),
     ),
     Family(
         "Phi-1/2",

@@ -75,6 +75,7 @@ OTHERS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "falcon": ("FalconConfig", {"new_decoder_architecture": False}),
     "falcon_new": ("FalconConfig", {"new_decoder_architecture": True, "num_kv_heads": 2}),
     "falcon_sequential": ("FalconConfig", {"parallel_attn": False, "alibi": True}),
+    "olmo2_biases": ("Olmo2Config", {"attention_bias": True}),
     "llama_biases": ("LlamaConfig", {"attention_bias": True, "mlp_bias": True}),
 }
 KINDS = (*random_models.FAMILIES, *OTHERS)

@@ -65,7 +65,8 @@ def test_norms_behind_the_parts_of_a_layer_take_the_scale():
     divided = [{"filter": part, "value": 2.0} for part in norms]
     assert second["sources"][0]["parameters"] == {"gain": divided}
     (_, second) = slices_of((Hop(A, 0), Hop(A, 1, 0.5)), A, OLMO)
-    read = [{"filter": "gate_proj", "value": 0.5}]
+    readers = [f"{part}_proj.weight" for part in ("q", "k", "v", "gate", "up")]
+    read = [{"filter": part, "value": 0.5} for part in readers]
     assert second["sources"][0]["parameters"] == {"scale": divided + read}
 
 
