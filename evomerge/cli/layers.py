@@ -82,7 +82,7 @@ def look_at_recipe(path: Path, asked: Asked) -> None:
 def _prepared(asked: Asked) -> Iterator[tuple[Path, list[str]]]:
     """The file of the text, and its documents, when all is checked that takes no model."""
     if asked.picture is not None:
-        check_drawing(asked.picture)
+        check_drawing(asked.picture, "inspect")
     check_device(Settings(asked.device).chosen_device())
     hush_libraries()
     with TemporaryDirectory(prefix="evomerge-") as folder:

@@ -53,6 +53,14 @@ def report(
         tuple[int, int] | None,
         Option(metavar="A B", help="Items gained and lost from trial A to B.", show_default=False),
     ] = None,
+    picture: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE.png",
+            help="Draw the best stack of layers, or that of --trial, too.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Says what a run found, the verdict first; also while it is running.
 
@@ -62,15 +70,22 @@ def report(
     """
     asked = "--trial" if trial is not None else "--items" if items is not None else ""
     _check(len(runs), form, asked, both=trial is not None and items is not None)
+    if picture is not None and (items is not None or len(runs) > 1):
+        raise StudyError("report: --picture draws one stack; name one run, and no --items")
     if (
         len(runs) == 1
         and not asked
+        and picture is None
         and is_chain(runs[0])
         and form in (ReportForm.text, ReportForm.json)
     ):
         sys.stdout.write(_of_chain(runs[0], form))
         return
     studies = [Study.open(run) for run in runs]
+    if picture is not None:
+        from evomerge.cli.picture import draw_stack
+
+        draw_stack(studies[0], trial, picture)
     sys.stdout.write(_written(studies, form, trial, items))
 
 

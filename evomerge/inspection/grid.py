@@ -60,8 +60,12 @@ class Grid:
         return low, high
 
 
-def check_drawing(file: Path) -> None:
+def check_drawing(file: Path, verb: str) -> None:
     """Checks that a picture can be drawn, and that there is a folder for it.
+
+    Args:
+        file: the picture.
+        verb: of the command line, which is asked for it.
 
     Raises:
         OutputError: the file is no PNG by its name, or its folder does not exist.
@@ -72,7 +76,7 @@ def check_drawing(file: Path) -> None:
     if not file.absolute().parent.is_dir():
         raise OutputError(f"{file}: there is no folder {file.parent}; make it first")
     if find_spec("PIL") is None:
-        raise MissingExtra("inspect --picture", "pillow", "report")
+        raise MissingExtra(f"{verb} --picture", "pillow", "report")
 
 
 def draw(grids: Sequence[Grid], file: Path) -> None:
@@ -146,7 +150,7 @@ class _Box:
         colour = NO_CELL if value is None else colour_of(value, *self.ends)
         canvas.rectangle((x, y, x + width - 1, y + height - 1), colour)
         if value is not None and self.numbered:
-            ink = INK if _brightness(colour) > BRIGHT else PAPER
+            ink = INK if brightness(colour) > BRIGHT else PAPER
             middle = (x + width // 2, y + height // 2)
             canvas.text(middle, f"{value:.3g}", ink, anchor="mm", font_size=SMALL)
 
@@ -165,7 +169,7 @@ def colour_of(value: float, low: float, high: float) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _brightness(colour: tuple[int, int, int]) -> float:
+def brightness(colour: tuple[int, int, int]) -> float:
     """As seen by the eye, 0 to 255: ITU-R BT.601."""
     red, green, blue = colour
     return 0.299 * red + 0.587 * green + 0.114 * blue

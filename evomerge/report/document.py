@@ -10,6 +10,7 @@ from evomerge.goals import Goals
 from evomerge.recipe.writing import dump_yaml
 from evomerge.report.blocks import Block, Code, Heading, Paragraph, Table, part, table
 from evomerge.report.costs import Times
+from evomerge.report.stack_lines import stack_text
 from evomerge.report.statements import confidence, interval, named
 from evomerge.report.summary import Summary
 from evomerge.report.words import counted, duration, number, signed
@@ -122,7 +123,15 @@ def _recipes(summary: Summary) -> Iterator[Block]:
     winners = {"Best recipe": summary.best, "Simplified recipe": summary.simplified}
     for heading, trial in winners.items():
         if trial is not None:
-            yield from part(f"{heading} (trial {trial.number})", Code(dump_yaml(trial.recipe)))
+            yield from part(f"{heading} (trial {trial.number})", *recipe_blocks(trial))
+
+
+def recipe_blocks(trial: Trial) -> Iterator[Block]:
+    """The recipe of a trial, with a drawing before it where it is a stack of layers."""
+    stack = stack_text(trial.recipe)
+    if stack is not None:
+        yield Code(stack)
+    yield Code(dump_yaml(trial.recipe))
 
 
 def _importances(summary: Summary) -> Iterator[Block]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from evomerge.errors import StudyError
-from evomerge.recipe.writing import dump_yaml
-from evomerge.report.blocks import Block, Code, Paragraph, part, table
+from evomerge.report.blocks import Block, Paragraph, part, table
+from evomerge.report.document import recipe_blocks
 from evomerge.report.items import Change, changes
 from evomerge.report.words import duration, number, signed
 from evomerge.study import Study
@@ -39,7 +39,7 @@ def trial_document(study: Study, trial: Trial) -> Iterator[Block]:
     yield from part("Time", table(("phase", "time"), times, words=("phase",)))
     point = [(name, _value(value)) for name, value in (trial.point or {}).items()]
     yield from part("Point", table(("dimension", "value"), point, words=("dimension",)))
-    yield from part("Recipe", Code(dump_yaml(trial.recipe)))
+    yield from part("Recipe", *recipe_blocks(trial))
 
 
 def item_changes(study: Study, first: int, second: int) -> list[Change]:

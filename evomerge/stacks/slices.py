@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from evomerge.errors import RecipeError
-from evomerge.families import Family
+from evomerge.families import FAMILIES, Family
 from evomerge.recipe import ModelReference
 from evomerge.stacks.folding import cumulative, folded, ratio, unfolded
 from evomerge.stacks.hops import Hop, Stack, block, follows
@@ -64,6 +64,20 @@ def stack_of(
     scales = [ratio(*pair) for pair in pairwise(totals)]
     hops = [Hop(hop.model, hop.layer, s) for (hop, _), s in zip(layers, scales, strict=True)]
     return tuple(hops), ends[0]
+
+
+def stack_in(recipe: Mapping[str, object]) -> tuple[Stack, ModelReference] | None:
+    """Hops and anchor of a recipe's plain tree, whatever its family; None if it is no stack.
+
+    A scale is written by the names of a family's tensors, and so tells that it is of such a family.
+    """
+    slices = recipe.get("slices")
+    if recipe.get("parameters") or not isinstance(slices, list):
+        return None
+    method = {"merge_method": recipe.get("merge_method", METHOD)}
+    whole = [{**method, **each} for each in slices]
+    found = (stack_of(whole, family) for family in FAMILIES)
+    return next((each for each in found if each is not None), None)
 
 
 def _runs(stack: Stack) -> Iterator[tuple[int, int, float]]:

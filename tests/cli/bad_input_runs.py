@@ -173,6 +173,23 @@ def _(ending: ExitStack) -> list[str]:
     return ["report", "finished", "--form", "html"]
 
 
+@case("a picture of what is no stack")
+def _(_: ExitStack) -> list[str]:
+    return ["report", "finished", "--trial", "3", "--picture", "stack.png"]
+
+
+@case("a picture of two runs")
+def _(_: ExitStack) -> list[str]:
+    return ["report", "finished", "finished", "--picture", "stack.png"]
+
+
+@case("a picture of a stack without Pillow")
+def _(ending: ExitStack) -> list[str]:
+    patch = ending.enter_context(pytest.MonkeyPatch.context())
+    patch.setattr("evomerge.inspection.grid.find_spec", missing("PIL"))
+    return ["report", "finished", "--picture", "stack.png"]
+
+
 def missing(package: str) -> Callable[[str], object]:
     """``find_spec`` where one package is not installed."""
     return lambda name: None if name == package else util.find_spec(name)

@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from evomerge.inspection.stack_picture import COLOURS
 from evomerge.report.summary import summarise
 from evomerge.study import Study
+from evomerge.trial import Failure, Score, Trial
 from tests.report.studies import finished
+from tests.search.fakes import new_study
+
+LUCK = Failure("error", "no luck")
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +110,38 @@ def test_two_runs_stand_side_by_side(run, evomerge, tmp_path):
     assert "Side by side" in out
     tree = json.loads(evomerge("report", "run", tmp_path / "other", "--form", "json")[1])
     assert [Path(each["run"]).name for each in tree["runs"]] == ["run", "other"]
+
+
+def test_the_best_stack_is_drawn_as_text_and_as_a_picture(tmp_path, evomerge, monkeypatch):
+    pytest.importorskip("PIL", reason="pictures need the report extra")
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    slices = [
+        {"sources": [{"model": model, "layer_range": layers}]}
+        for model, layers in (("zoo/base", [0, 2]), ("zoo/sums", [1, 3]), ("zoo/base", [3, 4]))
+    ]
+    tree = {"merge_method": "passthrough", "slices": slices}
+    with new_study(tmp_path / "run") as study:
+        study.append(Trial(0, "search", tree, scores={"sums": Score(0.5, True, 10)}))
+        study.append(Trial(1, "search", {**tree, "slices": slices[:1]}, failure=LUCK))
+    code, out, err = evomerge("report", "run", "--picture", "stack.png")
+    assert (code, err) == (0, "")
+    assert "base  0  1  .  .  3\nsums  .  .  1  2  .\n" in out
+    colours = {colour for _, colour in Image.open("stack.png").convert("RGB").getcolors(2**24)}
+    assert set(COLOURS[:2]) <= colours
+    assert not set(COLOURS[2:]) & colours
+    code, out, _ = evomerge("report", "run", "--trial", 1, "--picture", "other.png")
+    assert "base  0  1\n" in out
+    assert Image.open("other.png").height < Image.open("stack.png").height
+
+
+def test_without_a_winner_there_is_nothing_to_draw(tmp_path, evomerge):
+    pytest.importorskip("PIL", reason="pictures need the report extra")
+    new_study(tmp_path / "run").close()
+    code, out, err = evomerge("report", tmp_path / "run", "--picture", tmp_path / "stack.png")
+    assert (code, out) == (2, "")
+    assert err.endswith("meets all constraints; name the one to draw with --trial\n")
 
 
 @pytest.mark.parametrize(

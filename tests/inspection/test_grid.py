@@ -87,15 +87,15 @@ def test_beyond_the_ends_is_as_the_ends():
 def test_without_pillow_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(grid, "find_spec", lambda name: None if name == "PIL" else util)
     with pytest.raises(MissingExtra, match=r"pillow package: pip install 'evomerge\[report\]'"):
-        check_drawing(tmp_path / "picture.png")
+        check_drawing(tmp_path / "picture.png", "inspect")
 
 
 def test_pictures_are_png_in_folders_that_exist(tmp_path):
-    check_drawing(tmp_path / "picture.PNG")
+    check_drawing(tmp_path / "picture.PNG", "inspect")
     with pytest.raises(OutputError, match=r"ends in \.png"):
-        check_drawing(tmp_path / "picture.pdf")
+        check_drawing(tmp_path / "picture.pdf", "inspect")
     with pytest.raises(OutputError, match="there is no folder"):
-        check_drawing(tmp_path / "nowhere" / "picture.png")
+        check_drawing(tmp_path / "nowhere" / "picture.png", "inspect")
 
 
 def test_a_picture_that_cannot_be_written_is_refused(tmp_path):
