@@ -11,6 +11,7 @@ from evomerge.inspection.lesions import Lesions
 from evomerge.inspection.parts import Part
 from evomerge.inspection.seams import Joined, Place, Seam
 from evomerge.inspection.similarity import Similarity
+from evomerge.report.words import counted
 
 # As wide as a terminal; a picture has room for all.
 MOST_COLUMNS = 16
@@ -35,9 +36,8 @@ class Shown:
 def of_lesions(found: Lesions) -> Shown:
     """A row for each layer; in the picture, a column."""
     better = "higher" if found.higher_is_better else "lower"
-    title = (
-        f"{found.task}: {found.metric} {found.intact:.4f}, {better} is better, {found.items} items"
-    )
+    items = counted(found.items, "item")
+    title = f"{found.task}: {found.metric} {found.intact:.4f}, {better} is better, {items}"
     values = [[each.get(part) for part in PARTS] for each in found.without]
     rows = [
         [str(layer), *("" if value is None else f"{value:.4f}" for value in row)]
@@ -73,7 +73,8 @@ def of_similarity(found: Similarity) -> Shown:
 
 def of_seams(name: str, found: Joined) -> Shown:
     """A row for each seam."""
-    title = f"{name}: {found.hops} hops, {_seams(len(found.seams))}, {found.tokens} tokens"
+    counts = ((found.hops, "hop"), (len(found.seams), "seam"), (found.tokens, "token"))
+    title = f"{name}: {', '.join(counted(*each) for each in counts)}"
     if not found.seams:
         title += ": each hop follows the layer before it in its own model"
         return Shown(f"{title}\n", Grid(title, (), (), ()))
@@ -87,10 +88,6 @@ def of_seams(name: str, found: Joined) -> Shown:
     labels = [f"hop {hop}: {reader} behind {writer}" for hop, reader, writer, _ in rows]
     values = [[seam.cosine] for seam in found.seams]
     return Shown(text, Grid(title, labels, ["cosine"], values, low=0.0, high=1.0))
-
-
-def _seams(count: int) -> str:
-    return f"{count or 'no'} {'seam' if count == 1 else 'seams'}"
 
 
 def _behind(streams: int) -> list[str]:

@@ -30,6 +30,7 @@ def test_a_model_is_shown_layer_by_layer_and_stream_by_stream(work, evomerge):
     assert (code, err) == (0, "")
     lines = [line.split() for line in out.splitlines()]
     assert lines[0][:2] == ["prose:", "bits_per_byte"]
+    assert lines[0][-2:] == ["1", "item"]
     assert lines[1] == ["without", "layer", "attention", "mlp"]
     assert [row[0] for row in lines[2:4]] == ["0", "1"]
     assert all(0 < float(cell) < MOST_BITS for row in lines[2:4] for cell in row[1:])
@@ -103,7 +104,7 @@ def test_a_whole_model_has_no_seam_to_show(work, evomerge):
     Path("whole.yaml").write_text("merge_method: passthrough\nmodels: [{model: base}]\n")
     _, out, _ = evomerge("inspect", "whole.yaml", *LOOK[2:], "--picture", "seams.png")
     assert out == (
-        "whole.yaml: 2 hops, no seams, 6 tokens: each hop follows the layer before it in its own "
+        "whole.yaml: 2 hops, 0 seams, 6 tokens: each hop follows the layer before it in its own "
         "model\n"
     )
     assert Path("seams.png").stat().st_size > 0
