@@ -89,7 +89,11 @@ class Objective:
 
     def _probed(self, model: LoadedModel, probe: Probe) -> Failure | None:
         try:
-            return probe.failure(self._evaluators[probe.evaluator].evaluate(model, probe.items))
+            found = {
+                name: self._evaluators[name].evaluate(model, items)
+                for name, items in probe.items.items()
+            }
+            return probe.failure(found)
         except (EvaluationError, MemoryError) as error:
             return failure_of(error)
 

@@ -78,7 +78,8 @@ class ProbeSetting(Entry):
     """A few items that come before all: what fails on them is dead, and not scored any further.
 
     Attributes:
-        score: which score is looked at, by its name; by default the objective, if there is one.
+        score: which score is looked at, by its name; by default the objective, where there is one
+            or several are summed.
         items: on so many items, at least one of each task.
         min: dead is what lies below this.
         max: dead is what lies above this, of a score that is better low.

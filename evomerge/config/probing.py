@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from evomerge.config.document import ProbeSetting
 from evomerge.errors import RecipeError, unknown
 from evomerge.evaluators.base import Evaluator
 from evomerge.goals import Bound, Goals
 from evomerge.searching import Probing, Start
-from evomerge.searching.probe import evaluator_of
+from evomerge.searching.probing import evaluator_of
 
 # The keys that say when a candidate is dead.
 LIMITS = ("min", "max", "share")
@@ -26,19 +27,21 @@ def probing_of(
     """
     if setting is None:
         return None
-    if setting.score is None and len(goals.weights) > 1:
+    if setting.score is None and goals.pareto:
         raise RecipeError(
             "probe.score: missing; there are several objectives: name one of "
             f"{', '.join(goals.weights)}"
         )
-    score = setting.score or next(iter(goals.weights))
-    if evaluator_of(score) not in evaluators:
-        raise RecipeError(f"probe.score: {unknown('score', score, evaluators)}")
+    if setting.score is not None and evaluator_of(setting.score) not in evaluators:
+        raise RecipeError(f"probe.score: {unknown('score', setting.score, evaluators)}")
     given = [key for key in LIMITS if key in setting.model_fields_set]
     if len(given) > 1:
         raise RecipeError(f"probe: found {' and '.join(given)}; give one of them")
-    bound = Bound(score, setting.min, setting.max)
-    return Probing(score, setting.items, None if bound == Bound(score) else bound, setting.share)
+    weights = goals.weights if setting.score is None else {setting.score: 1.0}
+    probing = Probing(weights, setting.items, share=setting.share)
+    if setting.min is None and setting.max is None:
+        return probing
+    return replace(probing, bound=Bound(probing.name, setting.min, setting.max))
 
 
 def check_probing(probing: Probing | None, starts: Sequence[Start]) -> None:

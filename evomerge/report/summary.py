@@ -120,6 +120,7 @@ def settings(study: Study) -> dict[str, str]:
         "optimizer": _flow(optimizer),
         "objectives": _flow(covers["objectives"]),
         "constraints": _flow(covers.get("constraints") or "none"),
+        **({"probe": _flow(covers["probe"])} if "probe" in covers else {}),
         "models": ", ".join(covers.get("models") or {}),
         "seed": str(study.header.seed),
         "budget": _flow(budget),

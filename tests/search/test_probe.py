@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,16 @@ def tables(found: Scores, *, up: bool = True, aggregation: str = "mean") -> Resu
     return Result(scores, made)
 
 
+def both(skill: float, cost: float) -> Result:
+    """Two evaluators on one task, the second of which is better low."""
+    items = dict.fromkeys(range(10), skill), dict.fromkeys(range(10), cost)
+    made = tuple(
+        ItemTable(name, "task", "acc", "none", "mean", 1.0, each)
+        for name, each in zip(("skill", "cost"), items, strict=True)
+    )
+    return Result({"skill": Score(skill, True, 10), "cost": Score(cost, False, 10)}, made)
+
+
 def recorded(run: Path, *results: Result) -> Study:
     """A study whose baselines have these results."""
     study = new_study(run)
@@ -64,7 +75,7 @@ def flat(easy: float, hard: float) -> Scores:
 def test_items_are_evenly_spread_over_each_task(count, tasks, more):
     size = count + more
     found = measures(**{f"task{n}": [1.0] * size for n in range(tasks)})
-    parts = Probing("skill", count)._parts({"skill": None}, tables(found).tables)
+    parts = Probing({"skill": 1.0}, count)._parts(tables(found).scores, tables(found).tables)
     counts = [len(part.items) for part in parts]
     assert sum(counts) == max(count, tasks)
     assert max(counts) - min(counts) <= 1
@@ -78,32 +89,63 @@ def test_items_are_evenly_spread_over_each_task(count, tasks, more):
 
 def test_three_of_ten_and_two_of_four(tmp_path):
     with recorded(tmp_path / "run", tables(flat(1.0, 1.0))) as study:
-        probe = Probing("skill", 5, Bound("skill", least=0.5)).probe(study)
-    assert probe.items == {"easy": (1, 5, 8), "hard": (1, 3)}
-    assert (probe.size, probe.evaluator) == (5, "skill")
+        probe = Probing({"skill": 1.0}, 5, Bound("skill", least=0.5)).probe(study)
+    assert probe.items == {"skill": {"easy": (1, 5, 8), "hard": (1, 3)}}
+    assert probe.size == 5
 
 
 def test_one_task_of_several_is_probed_alone(tmp_path):
     with recorded(tmp_path / "run", tables(flat(1.0, 1.0))) as study:
-        probe = Probing("skill.easy.acc", 2, Bound("skill.easy.acc", least=0.5)).probe(study)
-    assert probe.items == {"easy": (2, 7)}
-    assert probe.failure(measures(easy=[1.0] * 10)) is None
+        probe = Probing({"skill.easy.acc": 1.0}, 2, Bound("skill.easy.acc", least=0.5)).probe(study)
+    assert probe.items == {"skill": {"easy": (2, 7)}}
+    assert probe.failure({"skill": measures(easy=[1.0] * 10)}) is None
 
 
 def test_a_score_at_the_limit_is_alive_and_one_below_is_dead(tmp_path):
     with recorded(tmp_path / "run", tables(flat(1.0, 1.0))) as study:
-        probe = Probing("skill", 6, Bound("skill", least=0.25)).probe(study)
-    assert probe.failure(flat(0.5, 0.0)) is None  # the mean of the tasks, not of the items
-    failure = probe.failure(flat(0.49, 0.0))
+        probe = Probing({"skill": 1.0}, 6, Bound("skill", least=0.25)).probe(study)
+    assert (
+        probe.failure({"skill": flat(0.5, 0.0)}) is None
+    )  # the mean of the tasks, not of the items
+    failure = probe.failure({"skill": flat(0.49, 0.0)})
     assert failure == Failure(DEAD, "skill is 0.245 on 6 items, below 0.25")
+
+
+def test_a_sum_of_scores_is_probed_as_a_whole(tmp_path):
+    """Half of the best sum is asked for, not half of each; losses count as negative."""
+    values = [(1.0, 0.0), (0.5, 0.7)]
+    results = [both(skill, cost) for skill, cost in values]
+    with recorded(tmp_path / "run", *results) as study:
+        probe = Probing({"skill": 1.0, "cost": 0.5}, 4).probe(study)
+    assert probe.items == {"skill": {"task": (2, 7)}, "cost": {"task": (2, 7)}}
+    assert probe.bound == Bound("the objective", least=0.5)
+    for skill, cost, alive in ((0.9, 0.7, True), (0.9, 0.9, False)):
+        found = {"skill": measures(task=[skill] * 10), "cost": measures(task=[cost] * 10)}
+        failure = probe.failure(found)
+        assert failure == (
+            None if alive else Failure(DEAD, "the objective is 0.45 on 4 items, below 0.5")
+        )
+    with pytest.raises(RecipeError, match=r"probe\.max: the objective is better high; give min"):
+        Probing({"skill": 1.0, "cost": 0.5}, 4, Bound("the objective", most=1)).check(results[0])
+
+
+def test_two_metrics_of_one_task_ask_the_same_items(tmp_path):
+    found = flat(1.0, 1.0)
+    result = tables(found)
+    more = tuple(replace(table, metric="f1", share=0.0) for table in result.tables)
+    scores = {**result.scores, "skill.easy.f1": Score(1.0, True, 10)}
+    with recorded(tmp_path / "run", Result(scores, result.tables + more)) as study:
+        probe = Probing({"skill.easy.acc": 1.0, "skill.easy.f1": 1.0}, 3).probe(study)
+    assert [part.items for part in probe.parts] == [(1, 5, 8)] * 2
+    assert probe.size == 3
 
 
 def test_only_items_of_the_probe_count(tmp_path):
     with recorded(tmp_path / "run", tables(flat(1.0, 1.0))) as study:
-        probe = Probing("skill.easy.acc", 2, Bound("skill.easy.acc", least=0.5)).probe(study)
+        probe = Probing({"skill.easy.acc": 1.0}, 2, Bound("skill.easy.acc", least=0.5)).probe(study)
     lucky = [float(item in {2, 7}) for item in range(10)]
-    assert probe.failure(measures(easy=lucky)) is None
-    assert probe.failure(measures(easy=[1 - value for value in lucky])).kind == DEAD
+    assert probe.failure({"skill": measures(easy=lucky)}) is None
+    assert probe.failure({"skill": measures(easy=[1 - value for value in lucky])}).kind == DEAD
 
 
 @pytest.mark.parametrize(
@@ -119,30 +161,30 @@ def test_only_items_of_the_probe_count(tmp_path):
 def test_without_a_limit_half_of_the_best_baseline_is_needed(tmp_path, values, up, limit):
     results = [tables(flat(value, value), up=up) for value in values]
     with recorded(tmp_path / "run", *results) as study:
-        probe = Probing("skill", 4).probe(study)
+        probe = Probing({"skill": 1.0}, 4).probe(study)
     assert probe.bound == limit
     worst = flat(-1e9, -1e9) if up else flat(1e9, 1e9)
-    assert (probe.failure(worst) is None) == (limit == Bound("skill"))
+    assert (probe.failure({"skill": worst}) is None) == (limit == Bound("skill"))
 
 
 def test_there_is_no_probe_before_a_trial_has_scores(tmp_path):
     with recorded(tmp_path / "run") as study:
         study.append(Trial(0, BASELINES, {}, failure=Failure("error", "no luck")))
-        assert Probing("skill", 4).probe(study) is None
+        assert Probing({"skill": 1.0}, 4).probe(study) is None
 
 
 def test_a_number_that_is_none_fails_otherwise(tmp_path):
     with recorded(tmp_path / "run", tables(flat(1.0, 1.0))) as study:
-        probe = Probing("skill", 4, Bound("skill", least=0.5)).probe(study)
+        probe = Probing({"skill": 1.0}, 4, Bound("skill", least=0.5)).probe(study)
     broken = Scores(flat(1, 1).measures[:1], None)
     with pytest.raises(EvaluationError, match="has no number"):
-        probe.failure(broken)
+        probe.failure({"skill": broken})
 
 
 def test_what_cannot_be_computed_again_is_refused():
     result = tables(flat(1.0, 1.0), aggregation="bleu")
     with pytest.raises(RecipeError, match="is a 'bleu', which cannot be compared"):
-        Probing("skill", 4).check(result)
+        Probing({"skill": 1.0}, 4).check(result)
 
 
 def test_a_recipe_that_died_dies_once(tmp_path):
@@ -212,7 +254,7 @@ def test_scored_on_all_items_the_dead_are_as_bad_and_the_living_as_they_were(run
     prepared = prepare(read_config(run.run / "config.yaml"))
     with Workbench(models_of(prepared), prepared.bench) as bench:
         objective, text = Objective(bench, prepared.evaluators), prepared.evaluators["text"]
-        items = prepared.probing.probe(run).items
+        items = prepared.probing.probe(run).items["text"]
 
         def on_items(trial: Trial) -> float:
             model = bench.build(Recipe.from_tree(trial.recipe))
