@@ -1,6 +1,7 @@
 """What of a config.json shapes its layers, and is stated once for all of them.
 
-Layers of several models can stand in one model only if they agree in it.
+Layers of several models can stand in one model only if they agree in it. The epsilons of norms
+are left out: fine-tunes of one model differ in them, and so little that it does not show.
 """
 
 from __future__ import annotations
@@ -20,9 +21,7 @@ WIDTHS = (
     "n_routed_experts", "n_shared_experts",
 )  # fmt: skip
 ARITHMETIC = (
-    "hidden_act", "hidden_activation", "activation_function", "activation", "rms_norm_eps",
-    "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon", "norm_eps", "attention_bias",
-    "mlp_bias", "use_bias", "bias", "qkv_bias", "use_qkv_bias", "use_qk_norm", "qk_layernorm",
+    "hidden_act", "hidden_activation", "activation_function", "activation", "attention_bias", "mlp_bias", "use_bias", "bias", "qkv_bias", "use_qkv_bias", "use_qk_norm", "qk_layernorm",
     "rotary_dim", "rope_interleave", "alibi", "sliding_window", "query_pre_attn_scalar",
     "attn_logit_softcapping", "attention_multiplier", "residual_multiplier", "scale_attn_weights",
     "scale_attn_by_inverse_layer_idx", "clip_qkv", "use_bidirectional_attention",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evomerge.checkpoint.alike import ARITHMETIC, WIDTHS, Difference, difference
 
-LLAMA = {"hidden_size": 64, "num_attention_heads": 4, "rms_norm_eps": 1e-6}
+LLAMA = {"hidden_size": 64, "num_attention_heads": 4, "hidden_act": "silu", "rms_norm_eps": 1e-6}
 FREE = ("vocab_size", "num_hidden_layers", "max_position_embeddings", "_name_or_path", "use_cache")
 
 
@@ -39,8 +39,12 @@ def test_what_follows_from_the_rest_need_not_be_stated(key):
         assert difference(unstated, LLAMA | {key: 2}) == Difference(key, value, 2)
 
 
+def test_fine_tunes_may_differ_in_epsilons():
+    assert difference(LLAMA, LLAMA | {"rms_norm_eps": 1e-5}) is None
+
+
 def test_the_width_is_named_before_what_follows_from_it():
-    found = difference(LLAMA, LLAMA | {"hidden_size": 32, "head_dim": 4, "rms_norm_eps": 1e-5})
+    found = difference(LLAMA, LLAMA | {"hidden_size": 32, "head_dim": 4, "hidden_act": "gelu"})
     assert found == Difference("hidden_size", 64, 32)
 
 
@@ -95,5 +99,5 @@ def test_every_key_is_one_of_transformers():
                  "Gemma3Text", "GPTNeoX", "Granite", "Llama", "Mixtral", "Olmo", "Phi", "Qwen2Moe",
                  "StableLm", "Starcoder2"):  # fmt: skip
         known |= set(getattr(transformers, f"{name}Config")().to_dict())
-    # The remote code of DeepSeek-V3, and Nemotron's and others' norms.
-    assert set(WIDTHS) | set(ARITHMETIC) <= known | {"scoring_func", "norm_eps"}
+    # The remote code of DeepSeek-V3.
+    assert set(WIDTHS) | set(ARITHMETIC) <= known | {"scoring_func"}

@@ -338,7 +338,7 @@ def _() -> list[str]:
 
 @case("layers that are alike but for one setting")
 def _() -> list[str]:
-    change_config(broken(), rms_norm_eps=1e-5)
+    change_config(broken(), hidden_act="gelu")
     return stacked("base", "broken")
 
 
