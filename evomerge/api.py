@@ -13,9 +13,11 @@ from evomerge.chain.running import watched_by
 from evomerge.config.chained import ChainConfig, either_of, read_either
 from evomerge.merging.folder import DEFAULT_SHARD_BYTES, write_merge
 from evomerge.merging.plan import plan_merge
+from evomerge.merging.steps import merge_steps
 from evomerge.merging.stream import Options, stream
 from evomerge.recipe import Recipe
 from evomerge.recipe.reading import following
+from evomerge.recipe.steps import read_steps
 from evomerge.searching import Watcher
 from evomerge.session import Resumption, begin
 from evomerge.session import resume as go_on
@@ -36,7 +38,7 @@ def merge(
     """Turns a recipe into a model folder that transformers loads.
 
     Args:
-        recipe: a recipe, or the path of one in YAML.
+        recipe: a recipe, or the path of one in YAML, or of several that use each other's models.
         out: the folder to write; it exists afterwards whole or not at all.
         shard_bytes: how much one file of weights holds.
         force: replace a model that stands there.
@@ -48,9 +50,17 @@ def merge(
     Raises:
         EvomergeError: the recipe cannot be followed; nothing was written.
     """
-    with _following(recipe) as asked:
+
+    def write(asked: Recipe, place: Path) -> None:
         plan = plan_merge(asked)
-        write_merge(plan, Path(out), shard_bytes=shard_bytes, force=force, options=options)
+        write_merge(plan, place, shard_bytes=shard_bytes, force=force, options=options)
+
+    if isinstance(recipe, Recipe):
+        write(recipe, Path(out))
+    else:
+        steps = read_steps(recipe)
+        with following(recipe):
+            merge_steps(steps, Path(out), write)
     return Path(out)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,7 +47,12 @@ def _chain(config: ChainConfig, form: Form) -> str:
 
     def look(located: Located) -> tuple[Description, Template]:
         template = template_of(located)
-        return describe(template), template
+        found = describe(template)
+        example = found.example
+        for name in config.stages:  # what stands in for a winner is gone when this is read
+            if name in located.config.models:
+                example = example.replace(str(located.config.models[name]), name)
+        return replace(found, example=example), template
 
     with foreseen(config, look) as stages:
         found = {each.name: each for each in stages}

@@ -32,6 +32,17 @@ DEEPER = {
 }
 
 
+# The same of a hole for stacks, whose middle is a model as it is.
+HOLE = {
+    "recipe": {
+        "merge_method": "passthrough",
+        "dtype": "float32",
+        "slices": {"stack": {"models": ["words", "sums"]}},
+    },
+    "budget": {"trials": 2},
+}
+
+
 def look(located):
     template = template_of(located)
     return dict(located.config.models), template
@@ -69,12 +80,13 @@ def test_what_does_not_fit_is_refused_where_all_winners_have_one_shape(tmp_path,
         check_stages(read(config(tmp_path, models, gone)))
 
 
-def test_what_does_not_fit_one_shape_may_fit_another(tmp_path, models):
+@pytest.mark.parametrize("deeper", [DEEPER, HOLE], ids=["a choice", "a stack"])
+def test_what_does_not_fit_one_shape_may_fit_another(tmp_path, models, deeper):
     slices = [{"sources": [{"model": "deeper", "layer_range": [0, 3]}]}]
     recipe = {"merge_method": "passthrough", "slices": slices, "dtype": "float32"}
     recipe["parameters"] = {"scale": {"search": [0.9, 1.1]}}
     third = {"recipe": recipe, "budget": {"trials": 1}}
-    (remark,) = check_stages(read(config(tmp_path, models, {"deeper": DEEPER, "third": third})))
+    (remark,) = check_stages(read(config(tmp_path, models, {"deeper": deeper, "third": third})))
     assert remark.startswith("stage third can be checked only when deeper has its winner, which")
     assert "layer" in remark
     with pytest.raises(EvomergeError, match="stage third: "):

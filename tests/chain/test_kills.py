@@ -38,7 +38,7 @@ def killed(folder: Path, models, moments) -> Path:
     """The folder of a chain that ran whole, and of those that were killed."""
     path = config(folder, models, STAGES)
     words = [sys.executable, "-m", "tests.chain.dying", str(path), *moments.values()]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -80,6 +80,7 @@ def test_a_chain_that_is_killed_at_any_other_moment_loses_nothing(more_runs, mom
     check(more_runs, MORE_MOMENTS[moment])
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_the_chain_goes_on(tmp_path, models):
     path = config(tmp_path, models, STAGES)
     run = tmp_path / "run"

@@ -14,7 +14,8 @@ from evomerge.chain import Chain
 from evomerge.chain.findings import closing, findings, findings_document, findings_tree
 from evomerge.chain.winners import winner_of
 from evomerge.cli.main import main
-from evomerge.errors import StudyError
+from evomerge.cli.running import resumable
+from evomerge.errors import Interrupted, StudyError
 from evomerge.evidence import best_of, evidence_of
 from evomerge.report.blocks import Heading, Paragraph
 from evomerge.report.statements import headline
@@ -69,13 +70,14 @@ def test_check_says_what_every_stage_is_and_takes(verb, tmp_path, models):
 
 
 def test_space_shows_every_stage(verb, tmp_path, models):
-    path = config(tmp_path, models, FEW)
+    path = config(tmp_path, models, {**FEW, "stack": stack("words", "blend", layers=2)})
     code, out, _ = verb("space", path)
     assert code == 0
     first, second = out.split("Stage ")[1:]
     assert first.startswith("blend\n\n")
     assert "models[words].parameters.weight" in first
     assert second.startswith("stack\n\n")
+    assert "      - model: blend\n" in second
     tree = json.loads(verb("space", path, "--form", "json")[1])
     assert list(tree["stages"]) == ["blend", "stack"]
     assert len(tree["stages"]["stack"]["dimensions"]) == 2
@@ -111,6 +113,14 @@ def test_a_warm_start_is_that_of_the_first_stage(verb, tmp_path, models, finishe
     assert code == 0
     labels = [trial.label for trial in Chain.open(tmp_path / "run").study("blend").trials]
     assert any(str(earlier) in label for label in labels)
+
+
+def test_a_chain_that_is_interrupted_is_resumed_if_there_is_one(tmp_path):
+    with pytest.raises(KeyboardInterrupt), resumable(tmp_path):
+        raise KeyboardInterrupt
+    (tmp_path / "chain.yaml").touch()
+    with pytest.raises(Interrupted, match=f"evomerge resume {tmp_path}$"), resumable(tmp_path):
+        raise KeyboardInterrupt
 
 
 def test_programs_get_the_study_of_the_last_stage(tmp_path, models, monkeypatch):
