@@ -45,6 +45,7 @@ FLOORS = {
     "study": 6,
     "searching": 7,
     "evidence": 7,
+    "adapters": 7,
     "report": 8,
     "merging": 8,
     "inspection": 9,
@@ -62,7 +63,12 @@ FLOORS = {
 }
 
 # Their modules register themselves; nobody imports one by name.
-PLUG_INS = {"methods": "merge_method", "evaluators": "evaluator", "optimizers": "optimizer"}
+PLUG_INS = {
+    "adapters": "adapter_method",
+    "methods": "merge_method",
+    "evaluators": "evaluator",
+    "optimizers": "optimizer",
+}
 
 # May be imported inside functions: slow libraries at the edge and optional extras.
 SLOW = {

@@ -1,0 +1,12 @@
+"""LoRA adapters merged as what they are: low-rank updates of one base, whatever their gauge.
+
+- ``updates``: an update as two thin factors, and several side by side
+- ``frechet_mean``: the mean that distances pull in no direction, in general
+- ``truncation``: the best approximation of a sum of updates by one of less rank
+- ``chordal``, ``balanced``, ``invariant``: the three manifolds
+- ``base``: what a method is; ``frechet``, ``knots``, ``svd``, ``linear``, ``naive`` are methods
+- ``sources``: adapters on disk, and what they do to each matrix of their base
+- ``plan``: which method and parameters make the update of each matrix
+- ``folder``: writes an adapter that PEFT reads
+- ``extraction``: the low-rank part of the difference between two models
+"""
