@@ -17,7 +17,6 @@ from evomerge.chain.folder import Chain, begun, check_new, locked
 from evomerge.chain.foreseeing import check_stages
 from evomerge.chain.winners import entering, put_back
 from evomerge.config.chained import ChainConfig
-from evomerge.config.document import BudgetSetting
 from evomerge.config.reading import Located
 from evomerge.errors import SearchError
 from evomerge.searching import Unwatched, Watcher
@@ -58,7 +57,7 @@ def begin(
     folder = run or config.run
     check_new(folder)
     for name in config.stages if trials is not None else ():
-        budget = (config.stage(name).config.budget or BudgetSetting()).model_dump()
+        budget = config.stage(name).config.budget.model_dump(exclude_none=True)
         config = config.changed(name, {"budget": {**budget, "trials": trials}})
     remarks = check_stages(config)
     with begun(folder, config) as chain:
