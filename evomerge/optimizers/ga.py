@@ -143,17 +143,16 @@ class Ga:
     def _stack_of(
         self, code: Code, first: Point, second: Point, edits: int, random: Generator
     ) -> Point:
-        """The stack of a child; that of the first parent, if what was drawn is no point."""
+        """The stack of a child; if what was drawn is no point, one near the first parent's."""
         one, other = (code.ground.cut(code.decode(each)) or () for each in (first, second))
         middle = crossed(one, other, random) if second is not first else one
         for _ in range(edits):
             middle = mutated(middle, code.ground, random)
-        if not code.ground.fits(middle):
-            return {}
-        found = code.encode(code.ground.whole(middle))
-        names = [dimension.name for dimension in code.dimensions]
+        found = code.encode(code.ground.whole(middle)) if code.ground.fits(middle) else None
+        if found is None:
+            return _varied(code, first, random)
         middles = self._setup.space.middle()
-        return {} if found is None else {name: middles[name] for name in names} | dict(found)
+        return {each.name: middles[each.name] for each in code.dimensions} | dict(found)
 
     def _numbers(self, first: Point, second: Point, random: Generator) -> dict[str, Value]:
         """What is no stack: between the parents or a little beyond, and about one value changed."""
@@ -164,6 +163,16 @@ class Ga:
                 value = _changed(each, value, random)
             found[each.name] = value
         return found
+
+
+def _varied(code: Code, point: Point, random: Generator) -> Point:
+    """Another value for one of the dimensions that decide the stack; none if there is none."""
+    read = code.read(point)
+    able = [each for each in code.dimensions if each.name in read]
+    if not able:
+        return {}
+    each = able[int(random.integers(len(able)))]
+    return {each.name: _changed(each, point[each.name], random)}
 
 
 def _blended(dimension: Dimension, first: Value, second: Value, random: Generator) -> Value:

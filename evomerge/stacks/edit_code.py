@@ -82,8 +82,8 @@ class EditCode:
         middle = self.ground.cut(stack)
         if middle is None:
             return None
-        edits = script(self.ground.middle, middle, self.block)
-        if len(edits) > self.edits:
+        edits = script(self.ground.middle, middle, self.block, self.edits)
+        if edits is None:
             return None
         point: dict[str, Value] = {
             self._named(number, "edit"): NONE for number in range(len(edits), self.edits)

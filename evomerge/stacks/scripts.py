@@ -20,15 +20,19 @@ Position: TypeAlias = tuple[int, int]
 Step: TypeAlias = tuple[Position, tuple[Edit, ...]]
 
 
-def script(before: Stack, after: Stack, block: int) -> tuple[Edit, ...]:
-    """Edits that make ``after`` of ``before``, few of them; blocks have up to ``block`` layers."""
+def script(before: Stack, after: Stack, block: int, most: int) -> tuple[Edit, ...] | None:
+    """Edits that make ``after`` of ``before``, few of them; None if more than ``most`` are needed.
+
+    Blocks have up to ``block`` layers. Only pairs of positions that so many edits lead to are
+    looked at: between deep stacks these are few.
+    """
     best: dict[Position, tuple[Edit, ...]] = {(0, 0): ()}
     for here in product(range(len(before) + 1), range(len(after) + 1)):
         for place, edits in _steps(before, after, here, block) if here in best else ():
             made = best[here] + edits
-            if place not in best or len(made) < len(best[place]):
+            if len(made) <= most and (place not in best or len(made) < len(best[place])):
                 best[place] = made
-    return best[len(before), len(after)]
+    return best.get((len(before), len(after)))
 
 
 def _steps(before: Stack, after: Stack, place: Position, block: int) -> Iterator[Step]:

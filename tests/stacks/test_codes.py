@@ -133,9 +133,12 @@ stacks = st.lists(hops, max_size=7).map(tuple)
 @given(stacks, st.integers(1, 3))
 def test_a_script_leads_from_one_stack_to_the_other(after, longest):
     stack = intact(A, 4)
-    for edit in script(stack, after, longest):
+    found = script(stack, after, longest, most=14)  # seven layers, each put there and scaled
+    for edit in found:
         stack = edit(stack)
     assert stack == after
+    assert len(script(intact(A, 4), after, longest, most=len(found))) == len(found)
+    assert script(intact(A, 4), after, longest, most=len(found) - 1) is None
 
 
 @pytest.mark.parametrize(
@@ -149,7 +152,7 @@ def test_a_script_leads_from_one_stack_to_the_other(after, longest):
     ],
 )
 def test_the_shortest_script_is_found(after, edits):
-    assert [edit.kind for edit in script(intact(A, 4), after, 2)] == edits
+    assert [edit.kind for edit in script(intact(A, 4), after, 2, most=3)] == edits
 
 
 @given(coded(), st.integers(0, 2**32))
