@@ -68,14 +68,14 @@ def check_names(
         )
 
 
-def check_apart(config: Config) -> None:
-    """Refuses a holdout that the search has seen.
+def check_apart(config: Config, evaluators: Mapping[str, Evaluator]) -> None:
+    """Refuses a holdout that the search has seen; what has no documents is the same everywhere.
 
     Raises:
         RecipeError: an evaluator stands in both, key for key.
     """
     for name, settings in (config.holdout or {}).items():
-        if settings == config.evaluators.get(name):
+        if settings == config.evaluators.get(name) and evaluators[name].sizes() != {}:
             raise RecipeError(
                 f"holdout.{name}: the same as evaluators.{name}; a holdout is of items that the "
                 "search never sees: give it others"

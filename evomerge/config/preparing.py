@@ -192,9 +192,9 @@ def template_of(located: Located) -> Template:
 def _prepare(located: Located) -> Prepared:
     config = located.config
     check_budget(config.budget)
-    check_apart(config)
     goals = read_goals(config.objectives, config.constraints)
     evaluators = _evaluators(located, config.evaluators, "evaluators")
+    check_apart(config, evaluators)
     holdout = _evaluators(located, config.holdout or {}, "holdout")
     check_names(goals, evaluators, holdout)
     sources = _opened(located)

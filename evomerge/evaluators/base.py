@@ -154,7 +154,7 @@ class Evaluator(ABC):
             self.clusters(self.cluster)
 
     def sizes(self) -> Mapping[str, int] | None:
-        """The number of documents by task, or None where only scoring tells."""
+        """The number of documents by task; None if only scoring tells. What is counted has none."""
         return None
 
     def benchmarks(self) -> Sequence[str]:

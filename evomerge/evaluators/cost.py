@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -65,6 +66,10 @@ class Cost(Evaluator):
         ]
         main = next(one for one in measures if one.metric == self.metric)
         return Scores(tuple(measures), main_measure([main], needed=True))
+
+    def sizes(self) -> Mapping[str, int]:
+        """No documents."""
+        return {}
 
     @property
     def deterministic(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evomerge.config.checks import check_apart, check_budget, check_merge, check_place
+from evomerge.config.checks import check_budget, check_merge, check_place
 from evomerge.config.document import BudgetSetting
 from evomerge.config.preparing import prepare
 from evomerge.errors import EvomergeError, MissingExtra, RecipeError, UnknownMetric, placed
@@ -32,10 +32,17 @@ def test_the_devices_of_this_machine_are_taken():
 
 
 def test_a_holdout_has_other_items_than_the_search(located):
-    check_apart(located().config)
-    check_apart(located(holdout={"text": {**TEXT, "window": 16}}).config)
+    prepare(located())
+    prepare(located(holdout={"text": {**TEXT, "window": 16}}))
     with pytest.raises(RecipeError, match=r"holdout.text: the same as evaluators.text"):
-        check_apart(located(holdout={"text": dict(TEXT)}).config)
+        prepare(located(holdout={"text": dict(TEXT)}))
+
+
+def test_what_has_no_items_may_stand_in_both(located):
+    size = {"size": {"name": "cost", "metric": "layers"}}
+    evaluators, holdout = {"text": TEXT} | size, {"text": {**TEXT, "window": 16}} | size
+    prepared = prepare(located(evaluators=evaluators, holdout=holdout, objectives=["text", "size"]))
+    assert prepared.holdout.keys() == {"text", "size"}
 
 
 def test_models_that_are_open_are_not_opened_again_and_others_are_closed(located):
