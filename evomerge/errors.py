@@ -6,6 +6,7 @@
     │   └── AdapterError   a LoRA adapter that cannot be applied
     ├── VocabularyError    tokenizers that cannot be brought together
     ├── MergeError         models that cannot be merged this way
+    ├── AlignmentError     models that cannot be moved along their symmetries
     ├── LinearMergerError  layers or networks that cannot be made, or merged, as asked
     ├── OutputError        a result that cannot be written
     ├── EvaluationError    a model that cannot be scored
@@ -48,6 +49,10 @@ class VocabularyError(EvomergeError):
 
 class MergeError(EvomergeError):
     """Models that cannot be merged this way."""
+
+
+class AlignmentError(EvomergeError):
+    """Models that cannot be moved along their symmetries, or not towards each other."""
 
 
 class LinearMergerError(EvomergeError, ValueError):

@@ -48,6 +48,7 @@ FLOORS = {
     "adapters": 7,
     "report": 8,
     "merging": 8,
+    "alignment": 8,
     "inspection": 9,
     "workbench": 9,
     "export": 9,

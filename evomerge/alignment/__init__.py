@@ -1,0 +1,14 @@
+"""Models moved along their symmetries: what they compute stays, where they compute it changes.
+
+Families, as data:
+
+- `places`, `symmetry`, `known`: which group acts on which axis of which tensor of a family
+- `layout`, `declared`: where that is in one model
+
+Elements:
+
+- `elements`, `rotary`: what is done to units, one after another, and undone
+- `drawing`: random ones
+- `moving`: an element acts on a tensor; `writing`: on a checkpoint; `live`: on a model in memory
+- `checking`: the model computes what it did, or nothing is written
+"""
