@@ -110,7 +110,7 @@ def _sizes(evaluators: Mapping[str, Evaluator]) -> str:
     parts = []
     for name, each in evaluators.items():
         sizes = each.sizes()
-        items = "" if sizes is None else f" ({counted(sum(sizes.values()), 'item')})"
+        items = f" ({counted(sum(sizes.values()), 'item')})" if sizes else ""
         parts.append(f"{name}{items}")
     return ", ".join(parts)
 
