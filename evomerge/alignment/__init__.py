@@ -11,4 +11,12 @@ Elements:
 - `drawing`: random ones
 - `moving`: an element acts on a tensor; `writing`: on a checkpoint; `live`: on a model in memory
 - `checking`: the model computes what it did, or nothing is written
+
+Aligning:
+
+- `assignment`: the best one-to-one assignment
+- `attention`, `gauges`, `likeness`: the heads of a layer, in spite of their gauges
+- `matching`, `balancing`: the best move of one group, in models whose factors are balanced
+- `weight_matching`: one group after the other, until none gains
+- `fit`, `aligning`: what it gains; `pairs`: the same for two models on disk
 """

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from evomerge.alignment.elements import Action, Element
 from evomerge.alignment.layout import Span, Spans
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 
 def moved(tensor: Array, axes: Spans, element: Element) -> Array:

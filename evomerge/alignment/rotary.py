@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Complex = NDArray[np.complex128]
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating]
 
 
 def in_planes(numbers: Complex, width: int) -> Floats:
@@ -22,7 +22,7 @@ def in_planes(numbers: Complex, width: int) -> Floats:
     """
     count = len(numbers)
     first, second = np.arange(count), np.arange(count) + count
-    matrix = np.eye(width)
+    matrix: Floats = np.eye(width)
     matrix[first, first] = matrix[second, second] = numbers.real
     matrix[second, first], matrix[first, second] = numbers.imag, -numbers.imag
     return matrix

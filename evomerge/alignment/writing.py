@@ -9,10 +9,9 @@ from pathlib import Path
 import torch
 
 from evomerge.alignment.checking import check_same, logits_in
-from evomerge.alignment.declared import layout_of
 from evomerge.alignment.elements import Element, is_exact
-from evomerge.alignment.layout import Layout
 from evomerge.alignment.moving import moved
+from evomerge.alignment.pairs import layout_of_checkpoint
 from evomerge.checkpoint.config import DTYPE_KEYS
 from evomerge.checkpoint.reader import Checkpoint
 from evomerge.checkpoint.shards import INDEX, index_of
@@ -25,17 +24,6 @@ from evomerge.errors import AlignmentError, OutputError
 SHARD_BYTES = 5 * 10**9
 
 Progress = Callable[[int], None]
-
-
-def layout_of_checkpoint(source: Checkpoint) -> Layout:
-    """Where the units of each group stand in a model on disk.
-
-    Raises:
-        AlignmentError: the family has no declaration, or a tensor is not in it.
-        CheckpointError: config.json does not say enough.
-    """
-    shapes = {name: source.info(name).shape for name in source.names()}
-    return layout_of(source.config, shapes, source.label)
 
 
 def write_moved(

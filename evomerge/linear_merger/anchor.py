@@ -1,32 +1,27 @@
 """Networks that were trained without masks, brought to one anchor.
 
 In a LinearMerger the frozen weights tell each hidden unit its place. For networks that have none,
-another network may: every hidden unit takes the place of the anchor's unit that it resembles most.
-The places are found by weight matching, layer by layer until nothing is gained ([1], algorithm 1).
-It begins with a pass from input to output that looks at nothing but what comes in, so that a copy
-whose units stand in another order is always recognised.
-
-[1] S. K. Ainsworth, J. Hayase, S. Srinivasa. Git Re-Basin: merging models modulo permutation
-    symmetries. ICLR 2023. https://arxiv.org/abs/2209.04836
+another network may: every hidden unit takes the place of the anchor's unit that it resembles most,
+by weight matching.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from random import Random
 
+import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evomerge.errors import LinearMergerError
+from evomerge.alignment.layout import Layout, Span, UnitGroup
+from evomerge.alignment.moving import moved
+from evomerge.alignment.places import Place
+from evomerge.alignment.weight_matching import weight_matching
+from evomerge.errors import AlignmentError, LinearMergerError
 from evomerge.linear_merger.averaging import check_alike
-from evomerge.linear_merger.units import Place, hidden_units
-
-# A layer is left alone unless its units fit better by this share of what they could: what is less
-# is rounding, and could go back and forth for ever.
-GAIN = 1e-12
+from evomerge.linear_merger.units import hidden_units
 
 # The function is compared in float64 on so many random inputs, and may change by this share.
 PROBES, TOLERANCE = 16, 1e-10
@@ -48,53 +43,51 @@ def align_to_anchor(
     Raises:
         LinearMergerError: for networks that are not plain, or not alike.
     """
-    return [_aligned(network, anchor, Random(seed)) for network in networks]
+    return [_aligned(network, anchor, seed) for network in networks]
 
 
-def _aligned(network: nn.Module, anchor: nn.Module, random: Random) -> nn.Module:
+def _aligned(network: nn.Module, anchor: nn.Module, seed: int) -> nn.Module:
     check_alike([anchor, network])
-    groups = hidden_units(anchor)
-    if hidden_units(network) != groups:
+    if hidden_units(network) != hidden_units(anchor):
         raise LinearMergerError("networks: their layers are not those of the anchor")
-    target, state = anchor.state_dict(), dict(network.state_dict())
-    for group in groups:
-        _match(group, [place for place in group if place.axis == 0], state, target)
-    moving = True
-    while moving:
-        moving = False
-        for group in random.sample(groups, len(groups)):
-            moving |= _match(group, group, state, target)
+    layout = _layout(anchor)
+    reads = (_Doubles(anchor.state_dict()), _Doubles(network.state_dict()))
+    try:
+        element = weight_matching(layout, *reads, seed=seed)
+    except AlignmentError as error:
+        raise LinearMergerError(str(error)) from error
     aligned = deepcopy(network)
+    state = dict(aligned.state_dict())
+    for name, axes in layout.tensors.items():
+        changed = moved(state[name].cpu().numpy(), axes, element)
+        state[name] = torch.from_numpy(changed.copy())
     aligned.load_state_dict(state)
     _check_function(network, aligned)
     return aligned
 
 
-def _match(
-    group: Sequence[Place], seen: Sequence[Place], state: dict[str, Tensor], target: State
-) -> bool:
-    """Moves the units of a group to where they fit best, by what is seen of them.
-
-    False if they stand there already.
-    """
-    # How well each unit of the anchor (rows) and of the network (columns) go together.
-    grams = [_rows(target, place) @ _rows(state, place).T for place in seen if place.trained]
-    gram = torch.stack(grams).sum(0).cpu()
-    if not gram.isfinite().all():
-        raise LinearMergerError(f"{group[0].tensor}: holds NaN or infinity; mend the network")
-    order = torch.from_numpy(linear_sum_assignment(gram.numpy(), maximize=True)[1])
-    gain = gram.gather(1, order[:, None]).sum() - gram.diagonal().sum()
-    if gain <= GAIN * gram.abs().amax() * len(gram):
-        return False
-    for tensor, axis, _ in group:
-        state[tensor] = state[tensor].index_select(axis, order.to(state[tensor].device))
-    return True
+def _layout(network: nn.Module) -> Layout:
+    """Where the hidden units of a plain network stand, layer by layer."""
+    state = network.state_dict()
+    axes: dict[str, list[tuple[Span, ...]]] = {name: [()] * t.ndim for name, t in state.items()}
+    groups = {}
+    for number, group in enumerate(hidden_units(network)):
+        groups[str(number)] = UnitGroup(state[group[0].tensor].shape[group[0].axis])
+        for tensor, axis, trained in group:
+            place = Place("neurons", "follows" if trained else "carried")
+            axes[tensor][axis] = (Span(str(number), place),)
+    return Layout(groups, {name: tuple(spans) for name, spans in axes.items() if any(spans)})
 
 
-def _rows(state: State, place: Place) -> Tensor:
-    """What a state has for each unit: ``(units, numbers)``, float64."""
-    rows = state[place.tensor].double().movedim(place.axis, 0)
-    return rows.reshape(len(rows), -1)
+class _Doubles:
+    """Reads the tensors of a network in float64."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def __call__(self, name: str) -> NDArray[np.float64]:
+        """One tensor."""
+        return self._state[name].double().cpu().numpy()
 
 
 def _check_function(network: nn.Module, aligned: nn.Module) -> None:

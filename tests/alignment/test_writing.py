@@ -12,7 +12,8 @@ from transformers import AutoTokenizer
 from evomerge.alignment.declared import layout_of
 from evomerge.alignment.drawing import random_element
 from evomerge.alignment.elements import Units, invert
-from evomerge.alignment.writing import layout_of_checkpoint, write_moved
+from evomerge.alignment.pairs import layout_of_checkpoint
+from evomerge.alignment.writing import write_moved
 from evomerge.checkpoint.reader import open_checkpoint
 from evomerge.errors import AlignmentError, OutputError
 from evomerge.zoo.random_models import Options, random_model

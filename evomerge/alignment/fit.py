@@ -1,0 +1,97 @@
+"""How near two models stand, group by group, before one of them is moved and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+
+from evomerge.alignment.elements import Element, Heads, Units
+from evomerge.alignment.layout import GROUPS, Layout, kind_of
+from evomerge.alignment.matching import Floats, Read
+from evomerge.alignment.moving import Array, moved, rows_of
+
+# What stands in the tensors of a group, by the kinds of places.
+_GROUPS_OF = {
+    "residual": ("residual",),
+    "neurons": ("neurons",),
+    "queries": ("heads", "keys"),
+    "keys": ("heads", "keys"),
+    "values": ("heads", "values"),
+    "outputs": ("heads", "values"),
+}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What was gained in one kind of groups, over all layers.
+
+    Attributes:
+        group: one of `GROUPS`.
+        before: cosine between the weights in which these groups stand, in [-1, 1].
+        after: the same after the move of all groups.
+        moved: units that stand elsewhere or have another sign; of keys and values, the heads whose
+            gauge has changed.
+        units: their number.
+    """
+
+    group: str
+    before: float
+    after: float
+    moved: int
+    units: int
+
+
+def fits(layout: Layout, anchor: Read, source: Read, element: Element) -> list[Fit]:
+    """What an element that brings a model to an anchor gains, for all that a layout lets move."""
+    sums: dict[str, Floats] = {group: np.zeros(5) for group in GROUPS}
+    for name, axes in layout.tensors.items():
+        if any(axes):
+            before = source(name)
+            weights = anchor(name), before, moved(before, axes, element)
+            for axis, span in ((a, span) for a, spans in enumerate(axes) for span in spans):
+                products = _products(*(rows_of(each, axis, span) for each in weights))
+                sums.update((g, sums[g] + products) for g in _GROUPS_OF[span.place.kind])
+    return list(_told(layout, sums, element))
+
+
+def _told(layout: Layout, sums: Mapping[str, Floats], element: Element) -> Iterator[Fit]:
+    for group in GROUPS:
+        counts = [
+            count for name in layout.groups for count in _counts(layout, name, group, element)
+        ]
+        if counts:
+            first, other, after, before_product, after_product = sums[group].tolist()
+            yield Fit(
+                group,
+                _cosine(before_product, first, other),
+                _cosine(after_product, first, after),
+                sum(moved for moved, _ in counts),
+                sum(units for _, units in counts),
+            )
+
+
+def _counts(layout: Layout, name: str, group: str, element: Element) -> Iterator[tuple[int, int]]:
+    """How many units of a group in the layout are moved, of how many."""
+    move = element.get(name)
+    described = layout.groups[name]
+    if isinstance(move, Units) and kind_of(name) == group:
+        yield move.moved(), len(move.order)
+    elif isinstance(move, Heads) and group in getattr(described, "moving", ()):
+        gauges = {"keys": move.keys, "values": move.values}
+        if group == "heads":
+            yield move.moved(), len(move.order)
+        else:
+            one = np.eye(gauges[group].shape[-1])
+            yield int((gauges[group] != one).any((-1, -2)).sum()), len(gauges[group])
+
+
+def _products(first: Array, before: Array, after: Array) -> Floats:
+    pairs = ((first, first), (before, before), (after, after), (first, before), (first, after))
+    return np.array([np.vdot(a.astype(np.float64), b.astype(np.float64)) for a, b in pairs])
+
+
+def _cosine(product: float, first: float, other: float) -> float:
+    return product / sqrt(first * other) if first * other > 0 else 0.0

@@ -1,0 +1,153 @@
+"""The best move of one group, while all others stay: the steps of weight matching."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evomerge.alignment.assignment import best_assignment
+from evomerge.alignment.attention import Attention
+from evomerge.alignment.elements import Element, Heads, Move, Units
+from evomerge.alignment.gauges import best_gauge
+from evomerge.alignment.layout import HeadGroup, Layout, Span, UnitGroup
+from evomerge.alignment.likeness import likeness
+from evomerge.alignment.moving import moved, rows_of
+from evomerge.errors import AlignmentError
+
+Floats = NDArray[np.floating]
+# Gives the tensor of a name in float32 or float64.
+Read = Callable[[str], Floats]
+
+# A group is left alone unless it fits better by more than so many times the precision of its
+# numbers: what is less is rounding, and could go back and forth for ever.
+GAIN = 64.0
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two models: its tensors, and what has been done to it."""
+
+    layout: Layout
+    read: Read
+    done: Element
+
+    def rows(self, name: str, axis: int, span: Span) -> Floats:
+        """``(units, numbers)`` of one tensor for the units of a span.
+
+        Raises:
+            AlignmentError: the tensor holds NaN or infinity.
+        """
+        tensor = moved(self.read(name), self.layout.tensors[name], self.done)
+        if not np.isfinite(tensor).all():
+            raise AlignmentError(f"{name}: holds NaN or infinity; mend the model")
+        rows: Floats = rows_of(tensor, axis, span)
+        return rows
+
+
+def best_move(name: str, now: Move, sides: tuple[Side, Side], known: Collection[str]) -> Move:
+    """How the units of a group stand best in the second model, for those of the first.
+
+    Args:
+        name: of the group.
+        now: how they stand.
+        sides: the model that stays, and the one that moves; in this group it is not yet moved.
+        known: groups whose units stand where they belong. A tensor tells of this group only where
+            its other axes are known.
+
+    Returns:
+        ``now`` itself, if nothing is gained.
+    """
+    layout = sides[0].layout
+    group = layout.groups[name]
+    telling = [
+        (tensor, axis, span)
+        for tensor, axis, span in layout.of(name)
+        if span.place.role != "carried" and _others(layout, tensor, name) <= {*known}
+    ]
+    if isinstance(group, HeadGroup) and isinstance(now, Heads):
+        rows = [attention_of(group, telling, side) for side in sides]
+        return _best_heads(rows[0], rows[1], now)
+    if isinstance(group, UnitGroup) and isinstance(now, Units):
+        return _best_units(group, telling, sides, now)
+    raise ValueError(f"{name}: a move of another group")
+
+
+def _others(layout: Layout, tensor: str, group: str) -> set[str]:
+    return {span.group for axis in layout.tensors[tensor] for span in axis} - {group}
+
+
+def _best_units(
+    group: UnitGroup,
+    telling: list[tuple[str, int, Span]],
+    sides: tuple[Side, Side],
+    now: Units,
+) -> Units:
+    """Solves one assignment, over the sum of the inner products of all that tells of the units."""
+    plain, signed = np.zeros((group.size, group.size)), np.zeros((group.size, group.size))
+    epsilon = 0.0
+    may_flip = group.signed or group.scaled
+    for tensor, axis, span in telling:
+        first, other = (side.rows(tensor, axis, span) for side in sides)
+        flips = may_flip and span.place.role != "follows"
+        into = signed if flips else plain
+        into += first @ other.T
+        epsilon = max(epsilon, float(np.finfo(first.dtype).eps))
+    gains = abs(signed) + plain
+    order = best_assignment(gains)
+    rows = np.arange(group.size)
+    before = plain[rows, now.order] + np.sign(now.scales) * signed[rows, now.order]
+    found = gains[rows, order]
+    if found.sum() - before.sum() <= GAIN * epsilon * abs(found).sum():
+        return now
+    return Units(order, np.where(signed[rows, order] < 0, -1.0, 1.0))
+
+
+def attention_of(group: HeadGroup, telling: list[tuple[str, int, Span]], side: Side) -> Attention:
+    """All matrices of an attention, in float64."""
+    rows: dict[str, list[Floats]] = {}
+    for tensor, axis, span in telling:
+        if span.place.role != "follows":
+            found = side.rows(tensor, axis, span).astype(np.float64)
+            rows.setdefault(span.place.kind, []).append(found)
+    return Attention.of(group, {kind: np.concatenate(each, 1) for kind, each in rows.items()})
+
+
+def _best_heads(first: Attention, other: Attention, now: Heads) -> Heads:
+    """Tries the order in which heads are most alike, and the order in which they stand."""
+    orders = [now.order]
+    if "heads" in first.group.moving:
+        orders.append(_order(likeness(first, other), first.group))
+    found = [best_gauge(first, other, order) for order in orders]
+    best, near = max(found, key=lambda each: each[1])
+    gain = near - _nearness(first, other.chosen(now.order), now)
+    return best if gain > GAIN * np.finfo(np.float64).eps * abs(near) else now
+
+
+def _nearness(first: Attention, chosen: Attention, now: Heads) -> float:
+    """The inner product of the weights, with the gauges of ``now`` on heads in its order."""
+    each = first.group.per_group
+    keys, values = (factors.repeat(each, axis=0) for factors in (now.keys, now.values))
+    return float(
+        (first.keys * (now.keys @ chosen.keys)).sum()
+        + (first.values * (now.values @ chosen.values)).sum()
+        + (first.queries * (keys @ chosen.queries)).sum()
+        + (first.outputs * (values @ chosen.outputs)).sum()
+    )
+
+
+def _order(alike: Floats, group: HeadGroup) -> NDArray[np.int64]:
+    """The best order of query heads that keeps groups together: an assignment in assignments."""
+    each, count = group.per_group, group.groups
+    inner = np.zeros((count, count, each), np.int64)
+    gains = np.zeros((count, count))
+    for mine in range(count):
+        for theirs in range(count):
+            block = alike[mine * each : (mine + 1) * each, theirs * each : (theirs + 1) * each]
+            inner[mine, theirs] = best_assignment(block)
+            gains[mine, theirs] = block[np.arange(each), inner[mine, theirs]].sum()
+    groups = best_assignment(gains)
+    order = [theirs * each + inner[mine, theirs] for mine, theirs in enumerate(groups)]
+    return np.concatenate(order)

@@ -1,0 +1,101 @@
+"""Two models on disk, of which one is to be brought to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from evomerge.alignment.aligning import Alignment, Settings, align
+from evomerge.alignment.declared import layout_of
+from evomerge.alignment.layout import Group, HeadGroup, Layout
+from evomerge.alignment.matching import Floats, Read
+from evomerge.checkpoint.quantised import quantisation_of
+from evomerge.checkpoint.reader import Checkpoint
+from evomerge.dtypes import FLOAT32, FLOAT64
+from evomerge.errors import AlignmentError
+from evomerge.families import Family, family_of
+
+
+def layout_of_checkpoint(source: Checkpoint) -> Layout:
+    """Where the units of each group stand in a model on disk.
+
+    Raises:
+        AlignmentError: the family has no declaration, a tensor is not in it, or it is quantised.
+        CheckpointError: config.json does not say enough.
+    """
+    if (how := quantisation_of(source.config)) is not None:
+        raise AlignmentError(
+            f"{source.label}: is quantised ({how}); align the model that it was made from"
+        )
+    shapes = {name: source.info(name).shape for name in source.names()}
+    return layout_of(source.config, shapes, source.label)
+
+
+def align_checkpoint(source: Checkpoint, anchor: Checkpoint, settings: Settings) -> Alignment:
+    """Finds what brings a model to an anchor. Writes nothing.
+
+    Raises:
+        AlignmentError: a family has no declaration, the models are not of one family and size, or
+            hold NaN or infinity.
+        CheckpointError: a config.json does not say enough.
+    """
+    families = [family_of(each.config, each.names(), each.label) for each in (source, anchor)]
+    if families[0].name != families[1].name:
+        raise AlignmentError(
+            f"{source.label}: is {families[0].name}, {anchor.label} is {families[1].name}; "
+            "only models of one family are aligned"
+        )
+    layout = layout_of_checkpoint(source)
+    _check_sizes(source, layout, anchor, layout_of_checkpoint(anchor))
+    # A head may be tied in one model and not in the other.
+    names = {families[1].bare(name): name for name in anchor.names()}
+    common = {n: axes for n, axes in layout.tensors.items() if families[0].bare(n) in names}
+    for name in common:
+        _check_shape(name, source, anchor, names[families[0].bare(name)])
+    reads = _reader(anchor, families[0], names), _reader(source, families[0], {})
+    return align(Layout(layout.groups, common), *reads, settings)
+
+
+def _check_sizes(source: Checkpoint, mine: Layout, anchor: Checkpoint, other: Layout) -> None:
+    layers = [sum(name.startswith("heads.") for name in each.groups) for each in (mine, other)]
+    if layers[0] != layers[1]:
+        raise AlignmentError(
+            f"{source.label}: has {layers[0]} layers, {anchor.label} {layers[1]}; "
+            "only models of one depth are aligned"
+        )
+    for name, group in mine.groups.items():
+        if group != other.groups[name]:
+            raise AlignmentError(
+                f"{source.label}: {name}: {_said(group)}, in {anchor.label} "
+                f"{_said(other.groups[name])}; only models of one size are aligned"
+            )
+
+
+def _said(group: Group) -> str:
+    if isinstance(group, HeadGroup):
+        return (
+            f"{group.heads} query heads in {group.groups} groups, {group.width} wide, "
+            f"{group.rotary} of it turned"
+        )
+    return f"{group.size} units"
+
+
+def _check_shape(name: str, source: Checkpoint, anchor: Checkpoint, other: str) -> None:
+    mine, theirs = source.info(name).shape, anchor.info(other).shape
+    if mine != theirs:
+        raise AlignmentError(
+            f"{source.label}: {name}: has shape {mine}, in {anchor.label} {theirs}; "
+            "align models of one vocabulary and one number of positions"
+        )
+
+
+def _reader(checkpoint: Checkpoint, family: Family, names: Mapping[str, str]) -> Read:
+    """Reads tensors in float32, or in float64 where they are that; by ``names`` of bare ones."""
+
+    def read(name: str) -> Floats:
+        tensor = checkpoint.load(names.get(family.bare(name), name))
+        wide: Floats = tensor.astype(FLOAT64 if tensor.dtype == np.float64 else FLOAT32, copy=False)
+        return wide
+
+    return read
