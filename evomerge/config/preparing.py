@@ -283,5 +283,5 @@ def _optimizer(
         return settings, ""
     if len(settings) > 1:
         raise RecipeError(f"optimizer: {AUTO} takes no keys of its own; name an optimizer")
-    chosen, reason = choose_optimizer(template.space, goals.count, trials)
+    chosen, reason = choose_optimizer(template.space, goals.count, trials, len(template.codes))
     return dict(chosen), reason

@@ -1,6 +1,7 @@
 """Picks an optimizer by the size of the space and of the budget, and says why.
 
-The rules follow the table of `benchmarks/optimizers.py`.
+The rules follow the tables of `benchmarks/optimizers.py` and, for stacks of layers, of
+`benchmarks/stacks.py`.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ GP: Settings = {"name": "optuna", "sampler": "gp"}
 TPE: Settings = {"name": "optuna", "sampler": "tpe"}
 CMA: Settings = {"name": "cma"}
 CATCMA: Settings = {"name": "catcma"}
+GA: Settings = {"name": "ga"}
 
 
 def choose_optimizer(
-    space: Space, objectives: int, budget_trials: int | None
+    space: Space, objectives: int, budget_trials: int | None, stacks: int = 0
 ) -> tuple[Settings, str]:
     """The settings of an optimizer, and the reason in words.
 
@@ -32,8 +34,14 @@ def choose_optimizer(
         space: what is to be searched.
         objectives: how many losses there are.
         budget_trials: how many trials are planned; None if only time or success ends the search.
+        stacks: how many stacks of layers the space writes down.
     """
     size = _count(len(space), "dimension")
+    if stacks:
+        return GA, (
+            f"{size} that write down {_count(stacks, 'stack')} of layers: a genetic algorithm, "
+            "which changes stacks as stacks"
+        )
     few = budget_trials is not None and budget_trials <= FEW_TRIALS
     if objectives == 1 and few and len(space) <= FEW_DIMENSIONS:
         return GP, f"{size} and {budget_trials} trials: a Gaussian process makes most of few trials"

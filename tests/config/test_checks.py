@@ -59,6 +59,13 @@ def test_models_that_are_open_are_not_opened_again_and_others_are_closed(located
     prepared.sources["words"].load(prepared.sources["words"].names()[0])  # still open
 
 
+def test_auto_knows_stacks_of_layers(located):
+    stack = {"models": ["base", "words"], "encoding": "path", "keep": 0}
+    prepared = prepare(located(recipe={"merge_method": "passthrough", "slices": {"stack": stack}}))
+    assert prepared.optimizer == {"name": "ga"}
+    assert any("changes stacks as stacks" in remark for remark in prepared.remarks())
+
+
 @pytest.mark.parametrize("setting", ["auto", {"name": "auto"}])
 def test_auto_takes_a_name_and_nothing_else(located, setting):
     assert prepare(located(optimizer=setting)).reason

@@ -161,7 +161,7 @@ def test_every_example_of_an_evaluators_key_is_taken(name):
     )
 
 
-@pytest.mark.parametrize("name", ["cma", "catcma", "optuna"])
+@pytest.mark.parametrize("name", ["cma", "catcma", "optuna", "ga"])
 def test_every_example_of_an_optimizers_key_is_taken(name):
     for key, (_, example) in keys(name).items():
         base = {"sampler": "nsga2"} if name == "optuna" else {}

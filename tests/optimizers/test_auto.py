@@ -29,6 +29,16 @@ def test_what_is_picked_can_search_the_space_and_the_reason_names_it(
     assert list(advice(settings, budget)) == []
 
 
+@pytest.mark.parametrize("objectives", [1, 2])
+@pytest.mark.parametrize("budget", [100, None])
+@pytest.mark.parametrize("kind", [weights, mixed])
+def test_stacks_of_layers_are_for_the_one_that_knows_them(kind, objectives, budget):
+    settings, reason = choose_optimizer(kind(8), objectives, budget, 1)
+    assert name_of(settings) == "ga"
+    assert make_optimizer(settings, Setup(kind(8), 0, objectives))
+    assert "that write down 1 stack of layers: a genetic algorithm" in reason
+
+
 def test_a_long_search_with_a_gaussian_process_is_warned_of():
     settings = {"name": "optuna", "sampler": "gp"}
     assert "500 trials, and this budget is 501" in next(advice(settings, 501))

@@ -14,11 +14,13 @@ from evomerge.recipe import ModelReference
 from evomerge.recipe.reading import load_yaml
 from evomerge.template import Template
 from evomerge.template.description import COLUMNS, describe
+from evomerge.template.stack_hole import StackSetting
 from tests.merging.tiny import llama, model
 from tests.template.strategies import MODELS
 
 PAGE = Path(__file__).parents[2] / "docs" / "search_spaces.md"
 TEXT = PAGE.read_text("utf-8")
+LAYERS = 4
 LLAMA = next(family for family in FAMILIES if family.name == "Llama")
 
 
@@ -29,7 +31,7 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture(scope="module")
 def models(module_folder):
     """Small models of these aliases, on disk."""
-    tensors = llama()
+    tensors = llama(layers=LAYERS)
     folders = {alias: model(module_folder / alias, tensors) for alias in MODELS}
     return {alias: ModelReference(str(folder)) for alias, folder in folders.items()}
 
@@ -40,7 +42,8 @@ def template_of(text: str, models=MODELS) -> Template:
     if "choose" not in tree and "merge_method" not in tree:
         entries = [{"model": "words", "parameters": tree}]
         tree = {"merge_method": "ties", "base_model": "base", "models": entries}
-    return Template.read(tree, models, merge_methods, family=LLAMA)
+    layers = dict.fromkeys(models.values(), LAYERS)
+    return Template.read(tree, models, merge_methods, family=LLAMA, layers=layers)
 
 
 @pytest.mark.parametrize("text", blocks("yaml"))
@@ -48,7 +51,11 @@ def test_every_example_is_a_template(text):
     template = template_of(text)
     assert len(template.space)
     point = template.space.middle()
-    assert template.match(template.fill(point)) == template.settle(point)
+    found = template.match(template.fill(point))
+    if template.codes:  # several points make one stack
+        assert template.fill(found).digest() == template.fill(point).digest()
+    else:
+        assert found == template.settle(point)
     assert template.advice() == ()
 
 
@@ -88,7 +95,23 @@ def test_its_program_runs():
     exec(compile(program, str(PAGE), "exec"), {})
 
 
+def test_the_keys_of_a_stack_are_those_of_the_hole():
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| .* \| `(.+)` \|$", TEXT, flags=re.MULTILINE)
+    documented = {key: default.strip("`") for key, default, _ in rows}
+    fields = StackSetting.model_fields
+    assert documented == {
+        key: "needed"
+        if field.is_required()
+        else "—"
+        if field.default is None
+        else str(field.default)
+        for key, field in fields.items()
+    }
+    for key, _, example in rows:
+        StackSetting.model_validate({"models": ["base"], key: load_yaml(f"a: {example}", "")["a"]})
+
+
 def test_its_links_lead_somewhere():
-    targets = re.findall(r"\]\(([^)#]+)", TEXT)
+    targets = re.findall(r"\]\((?!https:)([^)#]+)", TEXT)
     assert targets
     assert all((PAGE.parent / target).exists() for target in targets)
