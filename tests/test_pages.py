@@ -42,5 +42,5 @@ def test_its_links_lead_somewhere(page: Path):
 def test_its_verbs_exist(page: Path):
     text = page.read_text("utf-8")
     blocks = re.findall(r"^```(?:sh|text)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    used = re.findall(r"^evomerge (\w+)", "".join(blocks), flags=re.MULTILINE)
-    assert {*used, *re.findall(r"`evomerge (\w+)", text)} <= set(VERBS)
+    used = re.findall(r"^evomerge (\w[\w-]*)", "".join(blocks), flags=re.MULTILINE)
+    assert {*used, *re.findall(r"`evomerge (\w[\w-]*)", text)} <= set(VERBS)

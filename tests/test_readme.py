@@ -35,7 +35,7 @@ def test_its_config_is_one():
 
 
 def test_its_commands_exist():
-    used = set(re.findall(r"^evomerge (\w+)", "\n".join(blocks("sh")), flags=re.MULTILINE))
+    used = set(re.findall(r"^evomerge (\w[\w-]*)", "\n".join(blocks("sh")), flags=re.MULTILINE))
     assert used <= set(VERBS)
     targets = set(re.findall(r"^make (\w+)", "\n".join(blocks("sh")), flags=re.MULTILINE))
     assert targets == {"demo", "test"}

@@ -17,9 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from evomerge.cli.layers_asked import Asked
-from evomerge.cli.layers_shown import Shown, of_lesions, of_seams, of_similarity
+from evomerge.cli.layers_shown import of_lesions, of_seams, of_similarity
 from evomerge.cli.scoring import evaluators_for, hush_libraries, status_line
-from evomerge.cli.tables import Form
+from evomerge.cli.tables import Form, Shown
 from evomerge.evaluators.base import LoadedModel, Tick
 from evomerge.evaluators.texts import read_documents
 from evomerge.inspection.grid import check_drawing, draw

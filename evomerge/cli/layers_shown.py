@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 
-from evomerge.cli.tables import table
+from evomerge.cli.tables import Shown, table
 from evomerge.inspection.grid import Grid
 from evomerge.inspection.lesions import Lesions
 from evomerge.inspection.parts import Part
@@ -18,19 +17,6 @@ MOST_COLUMNS = 16
 
 PARTS: dict[Part, str] = {"whole": "layer", "attention": "attention", "mlp": "mlp"}
 EMBEDDINGS = "embeddings"
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A part of the answer.
-
-    Attributes:
-        text: for standard output.
-        grid: for the picture.
-    """
-
-    text: str
-    grid: Grid
 
 
 def of_lesions(found: Lesions) -> Shown:

@@ -21,10 +21,11 @@ import typer
 from evomerge.errors import EvomergeError, Interrupted, unknown
 
 # In the order of the work. A verb lives in the module of its name, as a function of its name, or as
-# an app of that name where further words say what it does.
+# an app of that name where further words say what it does; a dash is an underscore there.
 VERBS = {
     "zoo": "Train a small family of models to try things on.",
     "inspect": "Show what is in a model, or whether a recipe can be merged.",
+    "task-vectors": "Show how far models moved from their base, and how far together.",
     "merge": "Turn a recipe into a model folder.",
     "stack": "Write the recipe of a stack of layers.",
     "evaluate": "Score models side by side.",
@@ -80,7 +81,8 @@ def command(verb: str) -> Callable[..., int | None]:
     """The verb as a typer command, called with its arguments, ``prog_name`` and so on."""
     # Native code that is interrupted while it loads prints a traceback; nothing is to clean up yet.
     with _answering(lambda: os._exit(_interrupted(verb))):
-        function = getattr(import_module(f"evomerge.cli.{verb}"), verb)
+        name = verb.replace("-", "_")
+        function = getattr(import_module(f"evomerge.cli.{name}"), name)
     if isinstance(function, typer.Typer):  # a verb with words of its own
         return typer.main.get_command(function)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

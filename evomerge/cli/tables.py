@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from evomerge.inspection.grid import Grid
 
 
 class Form(str, Enum):
@@ -13,6 +17,19 @@ class Form(str, Enum):
 
     text = "text"
     json = "json"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A part of an answer.
+
+    Attributes:
+        text: for standard output.
+        grid: for the picture.
+    """
+
+    text: str
+    grid: Grid
 
 
 def table(

@@ -7,6 +7,10 @@ whatever the size of the models.
 - ``model``: a model, with its adapter if it has one
 - ``recipe``: a recipe: its models, what it will make of them, or why it cannot be merged
 
+Weights are read by
+
+- ``task_vectors``: how far models have moved from their base, and how much in the same direction
+
 For the second, models run. These modules load torch, and are imported by who runs models:
 
 - ``parts``: the layers of a model in memory, and their attention and feed-forward parts

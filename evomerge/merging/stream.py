@@ -88,7 +88,7 @@ class Merger:
             if is_pooled(tensor):
                 pooled.setdefault(pool_key(tensor), []).append(tensor)
         for tensors in pooled.values():
-            blocks = Pool([self._blocks(tensor) for tensor in tensors])
+            blocks = Pool([self.blocks(tensor) for tensor in tensors])
             survey = self._surveys.of(tensors, blocks)
             for tensor, part in zip(tensors, blocks.parts, strict=True):
                 self._pools[tensor.info.name] = (blocks, part.pool, survey)
@@ -107,7 +107,7 @@ class Merger:
             return
         if not tensor.info.size:
             return
-        blocks = self._blocks(tensor)
+        blocks = self.blocks(tensor)
         steps = tensor.method.steps
         settled = steps.settle(self._survey(tensor, blocks), blocks, tensor.parameters)
         out: NDArray | None = None
@@ -135,9 +135,17 @@ class Merger:
         if tensor.parameters is None:
             copied(tensor, allow_nan=self._lets_through(tensor))
         elif not self._options.allow_nan:
-            for _ in self._blocks(tensor).last():
+            for _ in self.blocks(tensor).last():
                 pass
         self._surveys.found_finite(tensor)
+
+    def blocks(self, tensor: TensorPlan) -> TensorBlocks:
+        """The inputs of a tensor, as its method sees them."""
+        engine = self._engine(tensor)
+        device = None if engine is self._fused else self._options.device
+        allow_nan = self._options.allow_nan or self._surveys.are_finite(tensor)
+        reading = Reading(engine, device, allow_nan, self._stopped, self._options.block)
+        return TensorBlocks(tensor.inputs, tensor.base, tensor.work, self._keys(tensor), reading)
 
     def stop(self) -> None:
         """Ends the threads that still merge something: within a block each, not a tensor."""
@@ -158,13 +166,6 @@ class Merger:
         if self._fused is None or tensor.work == FLOAT64:
             return reference_engine()
         return self._fused
-
-    def _blocks(self, tensor: TensorPlan) -> TensorBlocks:
-        engine = self._engine(tensor)
-        device = None if engine is self._fused else self._options.device
-        allow_nan = self._options.allow_nan or self._surveys.are_finite(tensor)
-        reading = Reading(engine, device, allow_nan, self._stopped, self._options.block)
-        return TensorBlocks(tensor.inputs, tensor.base, tensor.work, self._keys(tensor), reading)
 
     def _keys(self, tensor: TensorPlan) -> tuple[Key, ...]:
         """Of the noise; without a declared draw, neither the seed nor a model's place matters."""

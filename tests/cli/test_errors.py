@@ -18,6 +18,7 @@ from tests.cli.bad_input_chains import BAD_CHAINS
 from tests.cli.bad_input_configs import BAD_CONFIGS
 from tests.cli.bad_input_layers import BAD_LAYERS
 from tests.cli.bad_input_runs import BAD_RUNS
+from tests.cli.bad_input_task_vectors import BAD_TASK_VECTORS
 from tests.cli.test_interrupts import INTERRUPTIONS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
@@ -61,7 +62,15 @@ def count_free_space(monkeypatch, free: int) -> None:
 
 def test_the_document_and_the_tests_have_the_same_rows():
     titles = list(documented())
-    tested = (BAD_INPUT, BAD_CONFIGS, BAD_CHAINS, BAD_RUNS, BAD_LAYERS, INTERRUPTIONS)
+    tested = [
+        BAD_INPUT,
+        BAD_CONFIGS,
+        BAD_CHAINS,
+        BAD_RUNS,
+        BAD_LAYERS,
+        BAD_TASK_VECTORS,
+        INTERRUPTIONS,
+    ]
     assert sorted(titles) == sorted(title for cases in tested for title in cases)
     assert [title for title in titles if title in BAD_INPUT] == list(BAD_INPUT)
 
