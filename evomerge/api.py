@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evomerge import chain
+from evomerge.adapters.plan import plan_adapters
 from evomerge.chain.running import watched_by
 from evomerge.config.chained import ChainConfig, either_of, read_either
+from evomerge.merging.adapters import write_adapters
 from evomerge.merging.folder import DEFAULT_SHARD_BYTES, write_merge
 from evomerge.merging.plan import plan_merge
 from evomerge.merging.steps import merge_steps
 from evomerge.merging.stream import Options, stream
 from evomerge.recipe import Recipe
+from evomerge.recipe.adapters import AdapterRecipe, read_any
 from evomerge.recipe.reading import following
-from evomerge.recipe.steps import read_steps
+from evomerge.recipe.steps import Step
 from evomerge.searching import Watcher
 from evomerge.session import Resumption, begin
 from evomerge.session import resume as go_on
@@ -28,17 +31,18 @@ if TYPE_CHECKING:
 
 
 def merge(
-    recipe: Recipe | str | PathLike[str],
+    recipe: Recipe | AdapterRecipe | str | PathLike[str],
     out: str | PathLike[str],
     *,
     shard_bytes: int = DEFAULT_SHARD_BYTES,
     force: bool = False,
     options: Options | None = None,
 ) -> Path:
-    """Turns a recipe into a model folder that transformers loads.
+    """Turns a recipe into a model folder that transformers loads, or an adapter for PEFT.
 
     Args:
-        recipe: a recipe, or the path of one in YAML, or of several that use each other's models.
+        recipe: a recipe, of models or of adapters, or the path of one in YAML, or of several that
+            use each other's models.
         out: the folder to write; it exists afterwards whole or not at all.
         shard_bytes: how much one file of weights holds.
         force: replace a model that stands there.
@@ -55,12 +59,24 @@ def merge(
         plan = plan_merge(asked)
         write_merge(plan, place, shard_bytes=shard_bytes, force=force, options=options)
 
-    if isinstance(recipe, Recipe):
-        write(recipe, Path(out))
+    def follow(asked: Recipe | AdapterRecipe | list[Step]) -> None:
+        if isinstance(asked, AdapterRecipe):
+            with ExitStack() as opened:
+                plan = plan_adapters(asked, opened)
+                write_adapters(
+                    plan, Path(out), shard_bytes=shard_bytes, force=force, options=options
+                )
+        elif isinstance(asked, Recipe):
+            write(asked, Path(out))
+        else:
+            merge_steps(asked, Path(out), write)
+
+    if isinstance(recipe, Recipe | AdapterRecipe):
+        follow(recipe)
     else:
-        steps = read_steps(recipe)
+        asked = read_any(recipe)
         with following(recipe):
-            merge_steps(steps, Path(out), write)
+            follow(asked)
     return Path(out)
 
 

@@ -12,7 +12,7 @@ distance is that of Z and Zᵢ Qᵢ under the best rotation Qᵢ = polar(Zᵢᵀ
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,17 +21,23 @@ from evomerge.adapters.updates import Floats, Stack
 
 # Directions whose eigenvalue is a smaller share of the largest are left out of the start.
 _FLOOR = 1e-13
-# The same of the columns of a mean that is started from.
+# What an update's own part weighs in where it is turned to: enough that directions for which the
+# others have no counterpart stay where they are.
+_OWN = 1e-6
+# Directions of a mean that are a smaller share of its largest, in squares, are none.
 _NEGLIGIBLE = 1e-12
 
 
 @dataclass(frozen=True)
 class Balanced:
-    """The geometry, on coefficients: Z = [L; R] C, with C ``(Σ ranks, rank)``.
+    """The geometry, on the rotations Qᵢ side by side: ``(Σ ranks, rank)``; Z is Σ wᵢ Zᵢ Qᵢ.
+
+    Of the pull on each update only what comes from the others is followed: at the mean the rest
+    adds nothing, and where updates have little in common it would hold each where it is.
 
     Attributes:
-        stack: the updates.
-        gram: ``(Σ ranks, Σ ranks)``: the inner products of the columns of [L; R].
+        stack: the updates, of positive weight.
+        gram: ``(Σ ranks, Σ ranks)``: the inner products of the columns of all Zᵢ.
     """
 
     stack: Stack
@@ -39,7 +45,7 @@ class Balanced:
 
     @classmethod
     def of(cls, stack: Stack) -> Balanced:
-        """The geometry of some updates, of which the weights must be positive."""
+        """The geometry of some updates."""
         return cls(stack, stack.left_gram + stack.right_gram)
 
     @property
@@ -57,21 +63,30 @@ class Balanced:
                 smallest = min(smallest, float(np.linalg.svd(others, compute_uv=False).min()))
         return smallest
 
-    def turned(self, at: Floats) -> list[Floats]:
-        """For each update its rotation ``(its rank, rank)`` to the point: polar(Zᵢᵀ Z)."""
-        return [_polar(self.gram[columns] @ at) for columns in self.stack.columns]
-
     def pull(self, at: Floats) -> Floats:
-        """Σ wᵢ Zᵢ Qᵢ − Z."""
-        return self.stack.column_weights[:, None] * np.concatenate(self.turned(at)) - at
+        """Each rotation in turn to polar(Zᵢᵀ Σ wⱼ Zⱼ Qⱼ), nearly of the others j alone."""
+        reached = at.copy()
+        for columns in self.stack.columns:
+            mean = self.combined(reached)
+            mean[columns] *= _OWN
+            reached[columns] = polar(self.gram[columns] @ mean)
+        return reached - at
 
     def length(self, at: Floats, tangent: Floats) -> float:
-        """Relative to the length of Z."""
+        """How far Z moves, relative to its length."""
         return self._norm(tangent) / max(self._norm(at), np.finfo(np.float64).tiny)
 
     def move(self, at: Floats, tangent: Floats) -> Floats:
-        """Straight on: the geodesics of a quotient by rotations are straight lines."""
+        """To the new rotations."""
         return at + tangent
+
+    def combined(self, at: Floats) -> Floats:
+        """Z, as coefficients of the columns: ``(Σ ranks, rank)``."""
+        return self.stack.column_weights[:, None] * at
+
+    def turned(self, mean: Floats) -> Floats:
+        """The rotations to a point that is given by its coefficients: polar(Zᵢᵀ Z)."""
+        return np.concatenate([polar(self.gram[each] @ mean) for each in self.stack.columns])
 
     def start(self, rank: int) -> Floats:
         """The point of this rank nearest to Σ wᵢ Zᵢ Zᵢᵀ, which no order of the updates changes."""
@@ -80,14 +95,17 @@ class Balanced:
         values, vectors = values[::-1][:rank], vectors[:, ::-1][:, :rank]
         return roots[:, None] * vectors[:, values > _FLOOR * values[0]]
 
-    def _norm(self, coefficients: Floats) -> float:
-        return float(np.sqrt(max(0.0, np.sum(coefficients * (self.gram @ coefficients)))))
+    def _norm(self, rotations: Floats) -> float:
+        mean = self.combined(rotations)
+        return float(np.sqrt(max(0.0, np.sum(mean * (self.gram @ mean)))))
 
 
 def balanced_mean(stack: Stack, rank: int, *, tolerance: float, steps: int) -> Mean[Floats]:
     """The mean of this rank, as coefficients of both factors; the weights must be positive."""
     geometry = Balanced.of(stack)
-    return frechet_mean(geometry, geometry.start(rank), tolerance=tolerance, steps=steps)
+    start = geometry.turned(geometry.start(rank))
+    found = frechet_mean(geometry, start, tolerance=tolerance, steps=steps)
+    return replace(found, point=geometry.combined(found.point))
 
 
 def without_nothing(geometry: Balanced, at: Floats) -> Floats:
@@ -96,6 +114,7 @@ def without_nothing(geometry: Balanced, at: Floats) -> Floats:
     return at @ vectors[:, values > _NEGLIGIBLE * values[-1]]
 
 
-def _polar(matrix: Floats) -> Floats:
+def polar(matrix: Floats) -> Floats:
+    """The orthogonal factor: the nearest matrix with orthonormal rows or columns."""
     u, _, v = np.linalg.svd(matrix, full_matrices=False)
     return u @ v

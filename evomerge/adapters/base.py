@@ -71,22 +71,9 @@ class Task:
         return self.updates[0].shape
 
     def rank(self) -> int:
-        """What the parameter ``rank`` is for this matrix: at most what there is to keep.
-
-        Raises:
-            MergeError: it is 0, or larger than the matrix.
-        """
-        ranks, asked, most = [update.rank for update in self.updates], self.values["rank"], 0
-        most = min(*self.shape, sum(ranks))
-        if isinstance(asked, str):
-            words = {"r": max(ranks), "2r": 2 * max(ranks), "sum": sum(ranks)}
-            return min(words[asked], most)
-        if not 1 <= asked <= min(self.shape):
-            raise MergeError(
-                f"{self.name}: rank {int(asked)} of a matrix of shape {self.shape}; "
-                f"expected 1 to {min(self.shape)}, or one of {', '.join(RANKS)}"
-            )
-        return min(int(asked), most)
+        """What the parameter ``rank`` is for this matrix."""
+        ranks = [update.rank for update in self.updates]
+        return rank_of(self.values["rank"], ranks, self.shape, self.name)
 
     def positive(self) -> None:
         """Refuses weights below 0, where what they weigh are distances.
@@ -126,11 +113,20 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Declaration:
-    """A method with its name, parameters, and the first line of what it says of itself."""
+    """A method with what it says of itself.
+
+    Attributes:
+        name: in recipes.
+        method: what it does.
+        params: by name.
+        rank: what its result has, in the words of `RANKS`, where no parameter says it.
+        doc: the first line of its docstring.
+    """
 
     name: str
     method: Method
     params: Mapping[str, Parameter]
+    rank: str
     doc: str
 
 
@@ -139,16 +135,34 @@ adapter_methods: Registry[Declaration] = Registry("method on adapters", "evomerg
 Class = TypeVar("Class", bound=type)
 
 
-def adapter_method(name: str, *params: Parameter) -> Callable[[Class], Class]:
+def adapter_method(name: str, *params: Parameter, rank: str = "r") -> Callable[[Class], Class]:
     """Declares a class as a method; all have a weight for each adapter, and a scale."""
 
     def declare(made: Class) -> Class:
         by_name = {param.name: param for param in (WEIGHT, SCALE, *params)}
         doc = (made.__doc__ or "").strip().split("\n")[0]
-        adapter_methods.add(name, Declaration(name, made(), by_name, doc))
+        adapter_methods.add(name, Declaration(name, made(), by_name, rank, doc))
         return made
 
     return declare
+
+
+def rank_of(asked: Value, ranks: Sequence[int], shape: tuple[int, int], name: str) -> int:
+    """What a rank in words or a number is, for updates of these ranks: at most all there is.
+
+    Raises:
+        MergeError: it is 0, or larger than the matrix.
+    """
+    most = min(*shape, sum(ranks))
+    if isinstance(asked, str):
+        words = {"r": max(ranks), "2r": 2 * max(ranks), "sum": sum(ranks)}
+        return min(words[asked], most)
+    if not 1 <= asked <= min(shape):
+        raise MergeError(
+            f"{name}: rank {int(asked)} of a matrix of shape {shape}; expected 1 to "
+            f"{min(shape)}, or one of {', '.join(RANKS)}"
+        )
+    return min(int(asked), most)
 
 
 def shares(weights: Sequence[float], name: str) -> Floats:

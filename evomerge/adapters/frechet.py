@@ -74,7 +74,13 @@ def _invariant(task: Task, stack: Stack, rank: int) -> Merged:
     start = without_nothing(
         geometry, balanced_mean(stack, rank, tolerance=tolerance, steps=steps).point
     )
-    found = invariant_mean(stack, start, geometry.turned(start), tolerance=tolerance, steps=steps)
+    found = invariant_mean(
+        stack,
+        start,
+        [geometry.turned(start)[part] for part in stack.columns],
+        tolerance=tolerance,
+        steps=steps,
+    )
     update = stack.combined(found.point.left, found.point.right)
     return Merged(update, found.steps, found.residual)
 

@@ -8,7 +8,7 @@ from evomerge.adapters.base import Merged, Task, adapter_method
 from evomerge.adapters.updates import Update
 
 
-@adapter_method("linear")
+@adapter_method("linear", rank="sum")
 class Linear:
     """Σ wᵢ ΔWᵢ, of as much rank as all adapters together."""
 

@@ -56,9 +56,9 @@ class Adapted:
     """
 
     def __init__(self, checkpoint: Checkpoint, folder: Path, label: str) -> None:
-        self.settings = read_adapter_config(_config_file(folder))
+        self.settings = read_adapter_config(config_file(folder))
         self._checkpoint = checkpoint
-        self._file = TensorFile(_weights_file(folder))
+        self._file = TensorFile(weights_file(folder))
         self._changes = plan_changes(self._file, self.settings, checkpoint)
         self._names = tuple(sorted({*checkpoint.names(), *self._changes}))
         self._norms: dict[str, np.ndarray] = {}
@@ -185,7 +185,12 @@ def open_adapted(checkpoint: Checkpoint, adapter: str, revision: str | None = No
     return Adapted(checkpoint, folder, label_of(adapter, folder))
 
 
-def _config_file(folder: Path) -> Path:
+def config_file(folder: Path) -> Path:
+    """The adapter_config.json, without which a folder is not an adapter.
+
+    Raises:
+        AdapterError: there is none.
+    """
     path = folder / ADAPTER_CONFIG
     if path.is_file():
         return path
@@ -194,7 +199,12 @@ def _config_file(folder: Path) -> Path:
     raise AdapterError(f"{folder}: not a LoRA adapter: it has no {ADAPTER_CONFIG}")
 
 
-def _weights_file(folder: Path) -> Path:
+def weights_file(folder: Path) -> Path:
+    """The tensors of an adapter.
+
+    Raises:
+        AdapterError: there are none, or only pickles.
+    """
     path = folder / ADAPTER_WEIGHTS
     if not path.is_file():
         refuse_pickles(folder, ("adapter_model*.bin",), _CONVERSION)

@@ -6,11 +6,12 @@ that would cost more time than merging a small model.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
+from evomerge.recipe.adapters import AdapterRecipe
 from evomerge.recipe.document import Recipe
 from evomerge.recipe.reference import ModelReference
 
@@ -34,6 +35,29 @@ def write_card(folder: Path, recipe: Recipe, *, name: str, text: str) -> None:
     (folder / RECIPE).write_text(text, encoding="utf-8")
 
 
+def write_adapter_card(folder: Path, recipe: AdapterRecipe, *, name: str) -> None:
+    """Writes README.md for what came of adapters, be it an adapter or a model.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    *adapters, base = recipe.references()
+    of_models = recipe.output == "model"
+    metadata = {
+        "base_model": _ids([base]),
+        "library_name": "transformers" if of_models else "peft",
+        "tags": ["lora", "merge", "evomerge"],
+        "base_model_relation": "merge" if of_models else "adapter",
+    }
+    what = "A model with" if of_models else "A LoRA adapter:"
+    intro = (
+        f"{what} the merge of LoRA adapters of {_shown(base)}, made with evomerge by the method "
+        f"`{recipe.merge_method}`."
+    )
+    text = _card(metadata, name, intro, ("Adapters", adapters), recipe.write())
+    (folder / CARD).write_text(text, encoding="utf-8")
+
+
 def model_card(recipe: Recipe, *, name: str, text: str) -> str:
     """The model card: metadata between lines of dashes, then Markdown.
 
@@ -49,27 +73,39 @@ def model_card(recipe: Recipe, *, name: str, text: str) -> str:
         "tags": ["mergekit", "merge", "evomerge"],
         "base_model_relation": "merge",
     }
-    header = yaml.dump(metadata, sort_keys=False, allow_unicode=True).strip()
     base = "" if recipe.base_model is None else f", with {_shown(recipe.base_model)} as the base"
     names = [f"`{name}`" for name in recipe.method_names()]
     methods = f"method{'s' * (len(names) > 1)} {', '.join(names)}"
-    models = "\n".join(f"* {_shown(parent)}" for parent in parents)
+    intro = f"A merge of language models, made with evomerge by the {methods}{base}."
+    return _card(metadata, name, intro, ("Models", parents), text)
+
+
+def _card(
+    metadata: Mapping[str, object],
+    name: str,
+    intro: str,
+    listed: tuple[str, Sequence[ModelReference]],
+    recipe: str,
+) -> str:
+    header = yaml.dump(dict(metadata), sort_keys=False, allow_unicode=True).strip()
+    title, parents = listed
+    lines = "\n".join(f"* {_shown(parent)}" for parent in parents)
     return f"""---
 {header}
 ---
 
 # {name}
 
-A merge of language models, made with evomerge by the {methods}{base}.
+{intro}
 
-## Models
+## {title}
 
-{models}
+{lines}
 
 ## Recipe
 
 ```yaml
-{text.strip()}
+{recipe.strip()}
 ```
 """
 

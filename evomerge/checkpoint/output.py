@@ -22,6 +22,9 @@ from evomerge.errors import OutputError
 # in use has 33 MB (Gemma 3).
 SLACK_BYTES = 64 << 20
 
+# Of these a model or an adapter has one.
+_MARKS = {"config.json", "adapter_config.json"}
+
 _GB = 1e9
 
 
@@ -51,7 +54,7 @@ def check_output(out: Path, *, force: bool) -> None:
         raise OutputError(f"{out}: cannot be read: {error.strerror}; choose another") from error
     if found and not force:
         raise OutputError(f"{out}: exists and is not empty; choose another or add --force")
-    if found and "config.json" not in found:
+    if found and not _MARKS & set(found):
         raise OutputError(
             f"{out}: exists and is not a model (it has no config.json), so --force does not "
             f"replace it; choose another or delete it yourself"

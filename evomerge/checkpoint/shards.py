@@ -70,8 +70,12 @@ class Shard:
         return len(self.header) + self.data_bytes
 
 
-def plan_shards(tensors: Sequence[TensorInfo], shard_bytes: int) -> tuple[Shard, ...]:
+def plan_shards(
+    tensors: Sequence[TensorInfo], shard_bytes: int, name: str = "model"
+) -> tuple[Shard, ...]:
     """Cuts a model into files as transformers does: in order, each filled up to ``shard_bytes``.
+
+    ``name`` is what the names of the files begin with.
 
     A tensor larger than that has a file of its own. Within a file, tensors of wide elements come
     first, so that all are aligned whatever their shapes.
@@ -83,9 +87,9 @@ def plan_shards(tensors: Sequence[TensorInfo], shard_bytes: int) -> tuple[Shard,
         raise ValueError("plan_shards: two tensors have one name")
     groups = _groups(tensors, shard_bytes)
     if len(groups) == 1:
-        return (Shard("model.safetensors", _aligned(groups[0])),)
+        return (Shard(f"{name}.safetensors", _aligned(groups[0])),)
     return tuple(
-        Shard(f"model-{number:05d}-of-{len(groups):05d}.safetensors", _aligned(group))
+        Shard(f"{name}-{number:05d}-of-{len(groups):05d}.safetensors", _aligned(group))
         for number, group in enumerate(groups, start=1)
     )
 

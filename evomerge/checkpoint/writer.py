@@ -54,7 +54,13 @@ class FolderWriter:
     folder: Path
 
     def __init__(
-        self, out: Path, tensors: Sequence[TensorInfo], *, shard_bytes: int, force: bool
+        self,
+        out: Path,
+        tensors: Sequence[TensorInfo],
+        *,
+        shard_bytes: int,
+        force: bool,
+        name: str = "model",
     ) -> None:
         """Plans the files and checks the place. Changes nothing.
 
@@ -63,13 +69,14 @@ class FolderWriter:
             tensors: all that will be written, in the order in which they fill the shards.
             shard_bytes: how much a shard holds; a larger tensor has a shard of its own.
             force: replace a model that stands there, at `commit` and not before.
+            name: what the names of the files with tensors begin with.
 
         Raises:
             OutputError: ``out`` must not be written, or the disk is too full.
             ValueError: two tensors have one name.
         """
         self.out = Path(os.path.realpath(out))
-        self.shards = plan_shards(tensors, shard_bytes)
+        self.shards = plan_shards(tensors, shard_bytes, name)
         self._force = force
         self._tensors = {info.name: info for info in tensors}
         # Where in the files the blocks lie that came in: (begin, end) in elements.

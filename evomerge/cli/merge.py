@@ -10,6 +10,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from evomerge.cli.merge_adapters import Writing, merge_adapters
 from evomerge.cli.progress import progress_bar
 from evomerge.cli.quantities import bytes_in, in_words
 from evomerge.errors import OutputError
@@ -18,8 +19,9 @@ from evomerge.merging.plan import Plan, plan_merge
 from evomerge.merging.steps import merge_steps
 from evomerge.merging.stream import Options
 from evomerge.recipe import Recipe
+from evomerge.recipe.adapters import AdapterRecipe, read_any
 from evomerge.recipe.reading import following
-from evomerge.recipe.steps import Step, read_steps
+from evomerge.recipe.steps import Step
 
 
 def merge(  # noqa: PLR0913, PLR0917  the signature is the command line
@@ -39,13 +41,21 @@ def merge(  # noqa: PLR0913, PLR0917  the signature is the command line
     """Turns a recipe into a model folder that transformers loads.
 
     A file of several recipes, as mergekit-multi reads it, is followed step by step; only the last
-    model is kept.
+    model is kept. A recipe of LoRA adapters becomes an adapter that PEFT loads, or a model.
     """
-    steps = read_steps(recipe)
-    if seed is not None:
-        steps = [replace(each, recipe=_seeded(each.recipe, seed)) for each in steps]
+    asked = read_any(recipe)
     shard_bytes = bytes_in(shard_size, "--shard-size")
     options = Options(device=device, allow_nan=allow_nan)
+    if isinstance(asked, AdapterRecipe):
+        if seed is not None:
+            asked = asked.model_copy(update={"seed": seed})
+        how = Writing(shard_bytes, force=force, dry_run=dry_run, options=options)
+        with following(recipe):
+            merge_adapters(asked, out, str(recipe), how)
+        return
+    steps = asked
+    if seed is not None:
+        steps = [replace(each, recipe=_seeded(each.recipe, seed)) for each in steps]
     with following(recipe):
         if dry_run:
             plan = plan_merge(_only(steps, recipe))

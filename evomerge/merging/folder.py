@@ -62,7 +62,7 @@ def write_merge(
         MergeError: a model holds NaN, or models disagree in a buffer.
     """
     documents = documents_of(plan)
-    with _writer(plan, out, shard_bytes=shard_bytes, force=force, options=options) as writer:
+    with writer_for(plan, out, shard_bytes=shard_bytes, force=force, options=options) as writer:
         run(plan, lambda info, at, block: writer.write(info.name, at, block), options, progress)
         write_documents(plan, documents, writer.folder)
         write_card(writer.folder, plan.recipe, name=writer.out.name, text=plan.recipe.write())
@@ -85,7 +85,7 @@ def check_merge(
         MergeError: there is no such device, or no config that describes the output.
     """
     documents_of(plan)
-    _writer(plan, out, shard_bytes=shard_bytes, force=force, options=options)
+    writer_for(plan, out, shard_bytes=shard_bytes, force=force, options=options)
 
 
 def documents_of(plan: Plan) -> Documents:
@@ -116,10 +116,15 @@ def write_documents(plan: Plan, documents: Documents, folder: Path) -> None:
         write_chat_template(folder, documents.chat_template)
 
 
-def _writer(
+def writer_for(
     plan: Plan, out: Path, *, shard_bytes: int, force: bool, options: Options | None
 ) -> FolderWriter:
-    """Where everything goes; nothing has been written yet."""
+    """Where everything goes; nothing has been written yet.
+
+    Raises:
+        OutputError: the folder cannot be written, or is one of the models.
+        MergeError: there is no such device.
+    """
     check_device((options or Options()).device)
     for model in plan.models.by_reference.values():
         folder = model.source.folder.resolve()

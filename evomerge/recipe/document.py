@@ -7,16 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypeAlias, cast
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from evomerge.dtypes import dtype_name, parse_dtype
-from evomerge.errors import RecipeError
-from evomerge.recipe.digest import digest_of
-from evomerge.recipe.entry import Entry, Reference, plain
+from evomerge.recipe.entry import Reference
 from evomerge.recipe.layers import (
     ModelEntry,
     OutputSlice,
@@ -26,21 +21,10 @@ from evomerge.recipe.layers import (
     whole_models,
 )
 from evomerge.recipe.methods import MethodSetting, methods_in, settled
-from evomerge.recipe.reading import complaint, load_yaml
 from evomerge.recipe.reference import ModelReference
 from evomerge.recipe.settings import Settings
 from evomerge.recipe.tokenizer import Tokenizer, Vocabulary
-from evomerge.recipe.writing import dump_yaml
-
-
-def _dtype(name: str) -> str:
-    try:
-        return dtype_name(parse_dtype(name))
-    except RecipeError as error:
-        raise ValueError(str(error).removeprefix("dtype: ")) from error
-
-
-DTypeName: TypeAlias = Annotated[str, AfterValidator(_dtype)]
+from evomerge.recipe.written import DTypeName, Written
 
 
 @dataclass(frozen=True)
@@ -60,7 +44,7 @@ class Scope:
     methods: tuple[str, ...]
 
 
-class Recipe(Entry):
+class Recipe(Written):
     """What to merge and how; equal recipes give equal models.
 
     Attributes:
@@ -81,6 +65,8 @@ class Recipe(Entry):
     refused: ClassVar[Mapping[str, str]] = {
         "modules": "found modules, which are for models of several parts, such as vision and "
         "language; for a text model, move what stands under modules.default to the top",
+        "adapters": "found adapters, which are merged by `evomerge merge` alone, from a file with "
+        "one recipe; elsewhere an adapter stands behind its model: model: MODEL+ADAPTER",
         "name": "found name, which is for a recipe that others in its file use; leave it out",
     }
 
@@ -106,53 +92,9 @@ class Recipe(Entry):
         refuse_twins([entry.model for entry in self.models], "in models")
         return self
 
-    @classmethod
-    def read(cls, path: str | PathLike[str]) -> Recipe:
-        """The recipe in a YAML file.
-
-        Raises:
-            RecipeError: no such file, or no recipe in it; the message begins with the path.
-        """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except OSError as error:
-            raise RecipeError(f"{path}: cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise RecipeError(f"{path}: not a text file in UTF-8") from error
-        return cls.from_tree(load_yaml(text, str(path)), f"{path}: recipe")
-
-    @classmethod
-    def parse(cls, text: str, where: str = "recipe") -> Recipe:
-        """The recipe in a YAML text; ``where`` is what messages call it.
-
-        Raises:
-            RecipeError: the text is not YAML or not a recipe.
-        """
-        return cls.from_tree(load_yaml(text, where), where)
-
-    @classmethod
-    def from_tree(cls, tree: object, where: str = "recipe") -> Recipe:
-        """The recipe in a tree of dicts, lists and scalars; ``where`` is what messages call it.
-
-        Raises:
-            RecipeError: the tree is not a recipe.
-        """
-        try:
-            return cls.model_validate(tree)
-        except ValidationError as error:
-            raise complaint(error, where) from error
-
     def tree(self) -> Mapping[str, object]:
         """The recipe as dicts, lists and scalars, defaults left out; ``from_tree`` reads it."""
-        return settled(cast("Mapping[str, object]", plain(self)))
-
-    def write(self) -> str:
-        """The recipe as YAML, which mergekit reads too if nothing in it is ours."""
-        return dump_yaml(self.tree())
-
-    def digest(self) -> str:
-        """A name for what the recipe says, however it is spelled: 64 hexadecimal digits."""
-        return digest_of(self.tree())
+        return settled(super().tree())
 
     def references(self) -> tuple[ModelReference, ...]:
         """Every model that is merged or a base: in the order of listing, unlisted bases last."""

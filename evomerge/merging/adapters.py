@@ -1,0 +1,189 @@
+"""Follows a recipe of adapters: writes an adapter, or the base with the merged adapter in it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from evomerge.adapters.folder import AdapterWriter, Described, Slot
+from evomerge.adapters.plan import AdapterPlan
+from evomerge.adapters.updates import Update
+from evomerge.checkpoint.card import write_adapter_card
+from evomerge.dtypes import parse_dtype
+from evomerge.errors import OutputError
+from evomerge.merging.folder import (
+    DEFAULT_SHARD_BYTES,
+    documents_of,
+    output_bytes,
+    write_documents,
+    writer_for,
+)
+from evomerge.merging.plan import Plan, plan_merge
+from evomerge.merging.stream import Options, run
+from evomerge.recipe import Recipe
+from evomerge.recipe.adapters import AdapterRecipe
+
+
+@dataclass
+class Outcome:
+    """What came of a recipe of adapters.
+
+    Attributes:
+        matrices: how many were merged.
+        rank: the largest of the merged factors.
+        partial: how many of the matrices only some of the adapters change.
+        nbytes: of the weights that were written.
+        steps: of the iteration of each matrix.
+        residuals: how far each was from its end.
+    """
+
+    matrices: int
+    rank: int
+    partial: int
+    nbytes: int = 0
+    steps: list[int] = field(default_factory=list)
+    residuals: list[float] = field(default_factory=list)
+
+
+def write_adapters(
+    plan: AdapterPlan,
+    out: Path,
+    *,
+    shard_bytes: int = DEFAULT_SHARD_BYTES,
+    force: bool = False,
+    options: Options | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Outcome:
+    """Merges the adapters and writes what the recipe asks for, whole or not at all.
+
+    Args:
+        plan: what to make.
+        out: the folder to write.
+        shard_bytes: how much one file of a model holds; an adapter is one file.
+        force: replace what stands there.
+        options: how a model is written.
+        progress: called with the number of matrices that were merged since.
+
+    Raises:
+        OutputError: the folder cannot be written.
+        MergeError: a mean is not unique, or there is NaN.
+    """
+    recipe = plan.recipe
+    _check_place(plan, out, force=force)
+    outcome = foreseen(plan)
+    if recipe.output == "adapter":
+        writer = _writer(plan, out, recipe.dtype, force=force)
+        outcome.nbytes = writer.nbytes
+        writer.write(
+            _updates(plan, outcome, progress),
+            lambda folder: write_adapter_card(folder, recipe, name=out.resolve().name),
+        )
+    else:
+        with TemporaryDirectory(prefix="evomerge-") as scratch:
+            adapter = Path(scratch) / "adapter"
+            writer = _writer(plan, adapter, None, force=False)
+            writer.write(_updates(plan, outcome, progress), lambda folder: None)  # noqa: ARG005
+            model = plan_merge(_applied(recipe, adapter))
+            _write_model(model, recipe, out, shard_bytes, force=force, options=options)
+            outcome.nbytes = output_bytes(model)
+    _warn_of_unsettled(plan, outcome)
+    return outcome
+
+
+def check_adapters(plan: AdapterPlan, out: Path, *, force: bool = False) -> Outcome:
+    """Refuses what `write_adapters` refuses without having read a factor. Writes nothing.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    _check_place(plan, out, force=force)
+    outcome = foreseen(plan)
+    outcome.nbytes = _writer(plan, out, plan.recipe.dtype, force=force).nbytes
+    return outcome
+
+
+def foreseen(plan: AdapterPlan) -> Outcome:
+    """What can be said before the merge."""
+    rank = max(planned.rank for planned in plan.planned)
+    return Outcome(len(plan.planned), rank, plan.sources.partial())
+
+
+def _writer(plan: AdapterPlan, out: Path, dtype: str | None, *, force: bool) -> AdapterWriter:
+    adapters = plan.sources.adapters
+    slots = [Slot(planned.matrix, max(1, planned.rank)) for planned in plan.planned]
+    described = Described(
+        base=next((a.config.base for a in adapters if a.config.base), plan.recipe.base_model.path),
+        task=next((a.task for a in adapters if a.task), ""),
+        fan_in_fan_out=any(adapter.config.fan_in_fan_out for adapter in adapters),
+    )
+    return AdapterWriter(out, slots, described, parse_dtype(dtype or "float32"), force=force)
+
+
+def _updates(
+    plan: AdapterPlan, outcome: Outcome, progress: Callable[[int], None] | None
+) -> Iterator[Update]:
+    for _, merged in plan.merged():
+        outcome.steps.append(merged.steps)
+        outcome.residuals.append(merged.residual)
+        if progress is not None:
+            progress(1)
+        yield merged.update
+
+
+def _applied(recipe: AdapterRecipe, adapter: Path) -> Recipe:
+    """The recipe of the base with an adapter in it."""
+    base = recipe.base_model
+    path: dict[str, object] = {"path": base.path}
+    if base.revision:
+        path["revision"] = base.revision
+    model = {"model": path, "lora": {"path": str(adapter)}}
+    tree: dict[str, object] = {"merge_method": "passthrough", "models": [{"model": model}]}
+    return Recipe.from_tree(tree | ({"dtype": recipe.dtype} if recipe.dtype else {}))
+
+
+def _write_model(
+    plan: Plan,
+    recipe: AdapterRecipe,
+    out: Path,
+    shard_bytes: int,
+    *,
+    force: bool,
+    options: Options | None,
+) -> None:
+    documents = documents_of(plan)
+    with writer_for(plan, out, shard_bytes=shard_bytes, force=force, options=options) as writer:
+        run(plan, lambda info, at, block: writer.write(info.name, at, block), options)
+        write_documents(plan, documents, writer.folder)
+        write_adapter_card(writer.folder, recipe, name=writer.out.name)
+        writer.commit()
+
+
+def _check_place(plan: AdapterPlan, out: Path, *, force: bool) -> None:
+    """Refuses to replace what is being merged."""
+    sources = plan.sources
+    places = {sources.base.label: sources.base.folder}
+    places |= {adapter.label: adapter.folder for adapter in sources.adapters}
+    for label, folder in places.items():
+        if force and folder.resolve().is_relative_to(out.resolve()):
+            raise OutputError(
+                f"{out}: would replace {label}, which is being merged; choose another"
+            )
+
+
+def _warn_of_unsettled(plan: AdapterPlan, outcome: Outcome) -> None:
+    limits = [planned.values.get("tolerance") for planned in plan.planned]
+    left = [
+        residual
+        for residual, limit in zip(outcome.residuals, limits, strict=True)
+        if limit is not None and residual > float(limit)
+    ]
+    if left:
+        warnings.warn(
+            f"{len(left)} of {outcome.matrices} matrices: the mean was not reached; the relative "
+            f"pull that is left is up to {max(left):.1e}. Raise steps or tolerance",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,97 @@
+"""A recipe of LoRA adapters: merged as low-rank updates of one base, not as models. Ours.
+
+merge_method: frechet
+base_model: models/base
+adapters:
+  - {adapter: adapters/maths, parameters: {weight: 2}}
+  - adapter: adapters/code
+parameters: {manifold: balanced, rank: r, scale: 1.2}
+output: adapter
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from evomerge.recipe.entry import Entry, Reference
+from evomerge.recipe.layers import refuse_twins
+from evomerge.recipe.reading import load_documents
+from evomerge.recipe.reference import ModelReference
+from evomerge.recipe.settings import Settings
+from evomerge.recipe.steps import Step, read_steps
+from evomerge.recipe.written import DTypeName, Written
+
+
+class AdapterEntry(Entry):
+    """One item of ``adapters:``: a folder or an id, and its parameters."""
+
+    refused: ClassVar[dict[str, str]] = {
+        "model": "found model; an adapter stands under adapter, and its model under base_model",
+        "revision": "found revision; write it after the adapter, as adapter: path@revision",
+    }
+
+    adapter: Reference
+    parameters: Settings = Field(default={})
+
+    @model_validator(mode="after")
+    def _adapter_alone(self) -> AdapterEntry:
+        if self.adapter.adapter is not None:
+            raise ValueError(
+                f"found {self.adapter}; name the adapter alone, and the model under base_model"
+            )
+        return self
+
+
+class AdapterRecipe(Written):
+    """Which adapters to merge and how.
+
+    Attributes:
+        adapters: of the base model, in the order of the recipe.
+        merge_method: name of the method, which may be any to this unit.
+        base_model: the model that all of them were trained on.
+        parameters: of the method, for all adapters and matrices.
+        output: ``adapter``, for PEFT; or ``model``, the base with the merged adapter in it.
+        dtype: of what is written. An adapter is float32 if it is None, and a model as the base is.
+        seed: of all random masks.
+    """
+
+    adapters: Annotated[tuple[AdapterEntry, ...], Field(min_length=1)]
+    merge_method: str
+    base_model: Reference
+    parameters: Settings = Field(default={})
+    output: Literal["adapter", "model"] = "adapter"
+    dtype: DTypeName | None = None
+    seed: Annotated[int, Field(strict=True)] = 0
+
+    @model_validator(mode="after")
+    def _each_once(self) -> AdapterRecipe:
+        refuse_twins([entry.adapter for entry in self.adapters], "in adapters")
+        if self.base_model.adapter is not None:
+            raise ValueError(
+                f"found base_model: {self.base_model}; adapters are merged on a model alone"
+            )
+        return self
+
+    def references(self) -> tuple[ModelReference, ...]:
+        """The adapters in the order of the recipe, and the base last."""
+        return (*(entry.adapter for entry in self.adapters), self.base_model)
+
+
+def read_any(path: str | PathLike[str]) -> list[Step] | AdapterRecipe:
+    """What stands in a YAML file: a recipe of adapters, or one or more recipes of models.
+
+    Raises:
+        RecipeError: no such file, or none of these; the message begins with the path.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return read_steps(path)  # which says what is wrong
+    trees = load_documents(text, str(path))
+    if len(trees) == 1 and isinstance(trees[0], dict) and "adapters" in trees[0]:
+        return AdapterRecipe.from_tree(trees[0], f"{path}: recipe")
+    return read_steps(path)
