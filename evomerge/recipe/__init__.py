@@ -6,7 +6,9 @@ lookup      what a parameter is for one tensor
 methods     which method makes which tensors
 layers      which layers of which models make the output
 tokenizer   the vocabulary of the output
-document    the recipe itself: read, write, digest
+written     a recipe as a document: read, write, digest
+document    the recipe itself
+adapters    a recipe of LoRA adapters
 steps       several recipes, of which a later one uses what an earlier one makes
 """
 
