@@ -14,9 +14,10 @@ from evomerge.alignment.matching import Read
 from evomerge.alignment.weight_matching import weight_matching
 from evomerge.errors import AlignmentError, unknown
 
-# Models in which no unit moves, and whose weights would come nearer by less than this in cosine,
-# grew from one base: what is left is what they learned, not where it stands.
-SIBLINGS = 1e-3
+# Siblings, which grew from one base, have cosines above 0.95; strangers below 0.5. Gauges always
+# turn a little: of what noise lies between siblings they take up their share of its dimensions, at
+# most width / (2 hidden), a quarter in tiny models. A gauge that was moved takes up all of it.
+NEAR, SHARE = 0.5, 0.3
 
 
 class Aligner(Protocol):
@@ -74,20 +75,17 @@ class Settings:
 
 
 def align(layout: Layout, anchor: Read, source: Read, settings: Settings) -> Alignment:
-    """Brings a model to an anchor of the same layout.
-
-    Raises:
-        AlignmentError: a tensor holds NaN or infinity.
-    """
+    """Brings a model to an anchor of the same layout."""
     moving = layout.only(settings.groups)
     element = ALIGNERS[settings.method](moving, anchor, source, seed=settings.seed)
     found = tuple(fits(moving, anchor, source, element))
-    if all(fit.after - fit.before < SIBLINGS and fit.group in _still(found) for fit in found):
+    if all(map(_stands, found)):
         as_is = tuple(Fit(fit.group, fit.before, fit.before, 0, fit.units) for fit in found)
         return Alignment({}, as_is, siblings=True)
     return Alignment(element, found, siblings=False)
 
 
-def _still(found: Collection[Fit]) -> set[str]:
-    """Groups of which nothing moves; gauges always turn a little."""
-    return {fit.group for fit in found if not fit.moved or fit.group in {"keys", "values"}}
+def _stands(fit: Fit) -> bool:
+    """Whether the units of a kind of groups stand in both models where they stood in their base."""
+    still = not fit.moved or fit.group in {"keys", "values"}
+    return still and fit.before > NEAR and fit.after - fit.before < SHARE * (1 - fit.before)

@@ -14,11 +14,7 @@ from evomerge.alignment.matching import Floats, Read, Side, attention_of
 
 
 def balanced(layout: Layout, read: Read) -> Element:
-    """The element that brings a model into balance; nothing changes places.
-
-    Raises:
-        AlignmentError: a tensor holds NaN or infinity.
-    """
+    """The element that brings a model into balance; nothing changes places."""
     side = Side(layout, read, {})
     moves: dict[str, Move] = {}
     for name, group in layout.groups.items():

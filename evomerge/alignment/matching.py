@@ -18,7 +18,7 @@ from evomerge.alignment.moving import moved, rows_of
 from evomerge.errors import AlignmentError
 
 Floats = NDArray[np.floating]
-# Gives the tensor of a name in float32 or float64.
+# Gives the tensor of a name in float32 or float64; refuses one that is not `finite`.
 Read = Callable[[str], Floats]
 
 # A group is left alone unless it fits better by more than so many times the precision of its
@@ -35,16 +35,21 @@ class Side:
     done: Element
 
     def rows(self, name: str, axis: int, span: Span) -> Floats:
-        """``(units, numbers)`` of one tensor for the units of a span.
-
-        Raises:
-            AlignmentError: the tensor holds NaN or infinity.
-        """
+        """``(units, numbers)`` of one tensor for the units of a span."""
         tensor = moved(self.read(name), self.layout.tensors[name], self.done)
-        if not np.isfinite(tensor).all():
-            raise AlignmentError(f"{name}: holds NaN or infinity; mend the model")
         rows: Floats = rows_of(tensor, axis, span)
         return rows
+
+
+def finite(tensor: Floats, where: str) -> Floats:
+    """The same tensor.
+
+    Raises:
+        AlignmentError: it holds NaN or infinity.
+    """
+    if not np.isfinite(tensor).all():
+        raise AlignmentError(f"{where}: holds NaN or infinity; mend the model")
+    return tensor
 
 
 def best_move(name: str, now: Move, sides: tuple[Side, Side], known: Collection[str]) -> Move:

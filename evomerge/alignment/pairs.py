@@ -9,7 +9,7 @@ import numpy as np
 from evomerge.alignment.aligning import Alignment, Settings, align
 from evomerge.alignment.declared import layout_of
 from evomerge.alignment.layout import Group, HeadGroup, Layout
-from evomerge.alignment.matching import Floats, Read
+from evomerge.alignment.matching import Floats, Read, finite
 from evomerge.checkpoint.quantised import quantisation_of
 from evomerge.checkpoint.reader import Checkpoint
 from evomerge.dtypes import FLOAT32, FLOAT64
@@ -67,17 +67,15 @@ def _check_sizes(source: Checkpoint, mine: Layout, anchor: Checkpoint, other: La
     for name, group in mine.groups.items():
         if group != other.groups[name]:
             raise AlignmentError(
-                f"{source.label}: {name}: {_said(group)}, in {anchor.label} "
+                f"{source.label}: {name}: has {_said(group)}, {anchor.label} "
                 f"{_said(other.groups[name])}; only models of one size are aligned"
             )
 
 
 def _said(group: Group) -> str:
     if isinstance(group, HeadGroup):
-        return (
-            f"{group.heads} query heads in {group.groups} groups, {group.width} wide, "
-            f"{group.rotary} of it turned"
-        )
+        turned = f"{group.rotary} of {group.width} numbers turned"
+        return f"{group.heads} query heads in {group.groups} groups ({turned})"
     return f"{group.size} units"
 
 
@@ -96,6 +94,6 @@ def _reader(checkpoint: Checkpoint, family: Family, names: Mapping[str, str]) ->
     def read(name: str) -> Floats:
         tensor = checkpoint.load(names.get(family.bare(name), name))
         wide: Floats = tensor.astype(FLOAT64 if tensor.dtype == np.float64 else FLOAT32, copy=False)
-        return wide
+        return finite(wide, f"{checkpoint.label}: {name}")
 
     return read

@@ -32,9 +32,6 @@ def weight_matching(layout: Layout, anchor: Read, source: Read, *, seed: int = 0
         anchor: reads the tensors of the model that stays.
         source: reads those of the model to be moved.
         seed: of the order in which groups are visited.
-
-    Raises:
-        AlignmentError: a tensor holds NaN or infinity.
     """
     still = Side(layout, anchor, balanced(layout, anchor))
     free = balanced(layout, source)

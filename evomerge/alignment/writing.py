@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -55,7 +55,8 @@ def write_moved(
     """
     layout = layout_of_checkpoint(source)
     infos = [_written(source.info(name), exact=is_exact(element)) for name in source.names()]
-    with writer_of(source, infos, out, force=force) as writer:
+    _check_is_none_of([source], out, force=force)
+    with FolderWriter(out, infos, shard_bytes=SHARD_BYTES, force=force) as writer:
         for info in infos:
             tensor = source.load(info.name)
             if info.name in layout.tensors:
@@ -72,19 +73,23 @@ def write_moved(
     return change
 
 
-def writer_of(
-    source: Checkpoint, infos: list[TensorInfo], out: Path, *, force: bool
-) -> FolderWriter:
-    """Where a model goes; nothing has been written yet.
+def check_place(source: Checkpoint, anchor: Checkpoint, out: Path, *, force: bool) -> None:
+    """Refuses a place where the moved model must not be written, before anything is computed.
 
     Raises:
-        OutputError: the folder cannot be written, or is the source.
+        OutputError: the folder cannot be written, or is one of the two models.
     """
-    if force and source.folder.resolve().is_relative_to(out.resolve()):
-        raise OutputError(
-            f"{out}: would replace {source.label}, which is being aligned; choose another"
-        )
-    return FolderWriter(out, infos, shard_bytes=SHARD_BYTES, force=force)
+    _check_is_none_of((source, anchor), out, force=force)
+    infos = [_written(source.info(name), exact=False) for name in source.names()]
+    FolderWriter(out, infos, shard_bytes=SHARD_BYTES, force=force)
+
+
+def _check_is_none_of(models: Iterable[Checkpoint], out: Path, *, force: bool) -> None:
+    for model in models:
+        if force and model.folder.resolve().is_relative_to(out.resolve()):
+            raise OutputError(
+                f"{out}: would replace {model.label}, which is being aligned; choose another"
+            )
 
 
 def _written(info: TensorInfo, *, exact: bool) -> TensorInfo:

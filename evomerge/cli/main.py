@@ -27,6 +27,7 @@ VERBS = {
     "inspect": "Show what is in a model, or whether a recipe can be merged.",
     "task-vectors": "Show how far models moved from their base, and how far together.",
     "merge": "Turn a recipe into a model folder.",
+    "align": "Bring a model to another, along its symmetries.",
     "stack": "Write the recipe of a stack of layers.",
     "evaluate": "Score models side by side.",
     "space": "Show what a config searches.",

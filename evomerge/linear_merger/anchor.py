@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from evomerge.alignment.layout import Layout, Span, UnitGroup
+from evomerge.alignment.matching import Floats, finite
 from evomerge.alignment.moving import moved
 from evomerge.alignment.places import Place
 from evomerge.alignment.weight_matching import weight_matching
@@ -85,9 +84,13 @@ class _Doubles:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def __call__(self, name: str) -> NDArray[np.float64]:
-        """One tensor."""
-        return self._state[name].double().cpu().numpy()
+    def __call__(self, name: str) -> Floats:
+        """One tensor.
+
+        Raises:
+            AlignmentError: it holds NaN or infinity.
+        """
+        return finite(self._state[name].double().cpu().numpy(), name)
 
 
 def _check_function(network: nn.Module, aligned: nn.Module) -> None:

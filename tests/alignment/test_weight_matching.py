@@ -89,9 +89,11 @@ def test_a_seed_gives_the_same_bits(strangers):
         assert all(map(np.array_equal, vars(move).values(), vars(other[name]).values()))
 
 
-def test_siblings_are_left_alone(tmp_path):
-    base = random_model(tmp_path / "base")
-    models = [fine_tuned(tmp_path / str(seed), base, seed=seed, noise=0.005) for seed in (1, 2)]
+@pytest.mark.parametrize("noise", [0.001, 0.02])
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_siblings_are_left_alone(kind, noise, tmp_path):
+    base = random_model(tmp_path / "base", kind)
+    models = [fine_tuned(tmp_path / str(seed), base, seed=seed, noise=noise) for seed in (1, 2)]
     anchor, source = map(in_memory, models)
     found = align(layout_of_model(anchor), reader(anchor), reader(source), Settings())
     assert found.siblings
@@ -99,7 +101,7 @@ def test_siblings_are_left_alone(tmp_path):
     assert [(fit.moved, fit.after - fit.before) for fit in found.fits] == [(0, 0.0)] * len(GROUPS)
 
 
-def test_a_sibling_whose_gauge_alone_was_changed_is_no_sibling(tmp_path, folders):
+def test_a_sibling_whose_gauge_alone_was_changed_is_no_sibling(folders):
     anchor, source = (in_memory(folders("llama")) for _ in range(2))
     layout = layout_of_model(anchor)
     move_model(source, random_element(layout.only(["values"]), 0))
@@ -109,13 +111,12 @@ def test_a_sibling_whose_gauge_alone_was_changed_is_no_sibling(tmp_path, folders
     assert moved == {"residual": 0, "neurons": 0, "heads": 0, "keys": 0, "values": 4}
 
 
-def test_numbers_that_are_none_are_refused_by_name(folders):
-    anchor, source = (in_memory(folders("llama")) for _ in range(2))
-    name = "model.layers.1.mlp.up_proj.weight"
-    with torch.no_grad():
-        source.get_parameter(name)[0, 0] = torch.inf
-    with pytest.raises(AlignmentError, match=f"{name}: holds NaN or infinity"):
-        weight_matching(layout_of_model(anchor), reader(anchor), reader(source))
+@pytest.mark.parametrize("groups", [["keys"], ["values"], list(GROUPS)])
+def test_strangers_are_no_siblings(groups, strangers):
+    anchor, source = map(in_memory, strangers)
+    settings = Settings(groups=groups)
+    found = align(layout_of_model(anchor), reader(anchor), reader(source), settings)
+    assert not found.siblings
 
 
 def units_in_two_tensors(size: int) -> Layout:

@@ -15,6 +15,7 @@ import pytest
 from evomerge.checkpoint import output
 from tests.cli.bad_input import BAD_INPUT, IN_THE_RECIPE, change_config, linear, ties
 from tests.cli.bad_input_adapters import BAD_ADAPTERS
+from tests.cli.bad_input_align import BAD_ALIGNMENTS
 from tests.cli.bad_input_chains import BAD_CHAINS
 from tests.cli.bad_input_configs import BAD_CONFIGS
 from tests.cli.bad_input_layers import BAD_LAYERS
@@ -70,6 +71,7 @@ def test_the_document_and_the_tests_have_the_same_rows():
         BAD_CHAINS,
         BAD_RUNS,
         BAD_LAYERS,
+        BAD_ALIGNMENTS,
         BAD_TASK_VECTORS,
         INTERRUPTIONS,
     ]

@@ -1,0 +1,98 @@
+"""Everything that ``evomerge align`` refuses: what stands there, which words are typed.
+
+The title of each is its row in docs/errors.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tests.cli.bad_input import UP, broken, change_config, change_tensors, other
+from tests.stacks.families import made
+
+# Prepares the current folder, and gives what is typed.
+Prepare = Callable[[], list[str]]
+
+BAD_ALIGNMENTS: dict[str, Prepare] = {}
+
+ALIGN = ["align", "code", "aligned", "--to"]
+
+
+def case(title: str) -> Callable[[Prepare], Prepare]:
+    def enter(prepare: Prepare) -> Prepare:
+        BAD_ALIGNMENTS[title] = prepare
+        return prepare
+
+    return enter
+
+
+@case("an anchor of another family")
+def _() -> list[str]:
+    return [*ALIGN, other("gpt2", "gpt2")]
+
+
+@case("an anchor of another width")
+def _() -> list[str]:
+    return [*ALIGN, other("wide", hidden=32)]
+
+
+@case("an anchor of another depth")
+def _() -> list[str]:
+    return [*ALIGN, other("deep", layers=3)]
+
+
+@case("an anchor with other groups of heads")
+def _() -> list[str]:
+    models = [str(made(Path(f"kv_{n}"), "llama", num_key_value_heads=n)) for n in (2, 4)]
+    return ["align", models[0], "aligned", "--to", models[1]]
+
+
+@case("an anchor with another vocabulary")
+def _() -> list[str]:
+    return [*ALIGN, other("words", tokenizer=None, vocabulary=9)]
+
+
+@case("a mixture of experts, to be aligned")
+def _() -> list[str]:
+    return ["align", other("experts", "mixtral"), "aligned", "--to", "experts"]
+
+
+@case("a family whose symmetries are not declared")
+def _() -> list[str]:
+    return ["align", str(made(Path("bloom"), "bloom")), "aligned", "--to", "bloom"]
+
+
+@case("a tensor whose symmetries are not declared")
+def _() -> list[str]:
+    folder = str(made(Path("phi"), "phi", qk_layernorm=True))
+    return ["align", folder, "aligned", "--to", folder]
+
+
+@case("a quantised model, to be aligned")
+def _() -> list[str]:
+    change_config(broken(), quantization_config={"quant_method": "gptq"})
+    return ["align", "broken", "aligned", "--to", "base"]
+
+
+@case("NaN in an anchor")
+def _() -> list[str]:
+    change_tensors(broken(), lambda tensors: tensors[UP].__setitem__((0, 0), np.nan))
+    return [*ALIGN, "broken"]
+
+
+@case("an unknown aligner")
+def _() -> list[str]:
+    return [*ALIGN, "base", "--method", "weigth_matching"]
+
+
+@case("an unknown group")
+def _() -> list[str]:
+    return [*ALIGN, "base", "--groups", "residual,neuron"]
+
+
+@case("an aligned model in the anchor's place")
+def _() -> list[str]:
+    return ["align", "code", str(broken()), "--to", "broken", "--force"]
