@@ -27,7 +27,7 @@ _PREFIX = "base_model.model."
 _WRAPPED = ".base_layer."
 
 # Families whose layers are transformers' Conv1D, stored (in, out), and what is not a layer.
-_CONV1D = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer"})
+CONV1D = frozenset({"gpt2", "openai-gpt", "imagegpt", "decision_transformer"})
 _HEADS = ("lm_head", "score", "classifier")
 
 # Rows compared at a time: a few megabytes.
@@ -168,7 +168,7 @@ class _Plan:
     def _is_conv1d(self, module: str) -> bool:
         """Whether a square matrix is stored as (in, out)."""
         kind = self._checkpoint.config.get("model_type")
-        return not module.endswith(_HEADS) and (kind in _CONV1D or self._config.fan_in_fan_out)
+        return not module.endswith(_HEADS) and (kind in CONV1D or self._config.fan_in_fan_out)
 
     def _set_magnitude(self, module: str, key: str | None, change: Change) -> None:
         if key is None or not self._config.decomposed or len(change.low_rank) != 1:

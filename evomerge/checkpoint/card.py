@@ -58,6 +58,32 @@ def write_adapter_card(folder: Path, recipe: AdapterRecipe, *, name: str) -> Non
     (folder / CARD).write_text(text, encoding="utf-8")
 
 
+def write_extraction_card(folder: Path, model: str, base: str, rank: int, name: str) -> None:
+    """Writes README.md for an adapter that was taken out of a model.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    parents = [ModelReference.parse(text) for text in (base, model)]
+    metadata = {
+        "base_model": _ids(parents[:1]),
+        "library_name": "peft",
+        "tags": ["lora", "evomerge"],
+        "base_model_relation": "adapter",
+    }
+    header = yaml.dump(metadata, sort_keys=False, allow_unicode=True).strip()
+    text = f"""---
+{header}
+---
+
+# {name}
+
+A LoRA adapter of {_shown(parents[0])}: the part of rank {rank} of what {_shown(parents[1])}
+changed, matrix by matrix, as evomerge extracted it by truncated SVD.
+"""
+    (folder / CARD).write_text(text, encoding="utf-8")
+
+
 def model_card(recipe: Recipe, *, name: str, text: str) -> str:
     """The model card: metadata between lines of dashes, then Markdown.
 

@@ -28,6 +28,7 @@ VERBS = {
     "task-vectors": "Show how far models moved from their base, and how far together.",
     "merge": "Turn a recipe into a model folder.",
     "align": "Bring a model to another, along its symmetries.",
+    "extract-lora": "Write what a fine-tune changed as a LoRA adapter.",
     "stack": "Write the recipe of a stack of layers.",
     "evaluate": "Score models side by side.",
     "space": "Show what a config searches.",

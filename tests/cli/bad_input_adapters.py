@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.checkpoint.peft_adapters import factors, hand_made
+from tests.cli.bad_input import other
 
 # Prepares the current folder, and gives what is typed.
 Prepare = Callable[[], list[str]]
@@ -182,3 +183,25 @@ def _() -> list[str]:
 def _() -> list[str]:
     pair()
     return [*asked()[:2], "first", "--force"]
+
+
+@case("an extraction of no rank")
+def _() -> list[str]:
+    return ["extract-lora", "maths", "--base", "base", "--rank", "0", "lora"]
+
+
+@case("an extraction of more rank than a matrix has")
+def _() -> list[str]:
+    return ["extract-lora", "maths", "--base", "base", "--rank", "99", "lora"]
+
+
+@case("an extraction from a model that was made from another")
+def _() -> list[str]:
+    other("wide", hidden=32)
+    return ["extract-lora", "wide", "--base", "base", "lora"]
+
+
+@case("an extraction from a model with an adapter")
+def _() -> list[str]:
+    pair()
+    return ["extract-lora", "base+first", "--base", "base", "lora"]
