@@ -41,6 +41,7 @@ OPTIMIZERS: dict[str, Settings] = {
     "qmc": {"name": "optuna", "sampler": "qmc"},
     "cma": {"name": "cma"},
     "catcma": {"name": "catcma"},
+    "ga": {"name": "ga"},
     "tpe": {"name": "optuna", "sampler": "tpe"},
     "gp": {"name": "optuna", "sampler": "gp"},
     "nsga2": {"name": "optuna", "sampler": "nsga2"},
