@@ -9,6 +9,7 @@ curve       what happens on the line between two of them
 federated   one round of federated averaging
 units       the hidden units of a plain network
 anchor      networks that were trained without masks, brought to one anchor
+together    several of them, brought to each other
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from evomerge.linear_merger.curve import Curve, barrier, interpolation_curve
 from evomerge.linear_merger.federated import Round, federated_round
 from evomerge.linear_merger.layer import LinearMerger
 from evomerge.linear_merger.masks import Asymmetric, Lower, Rows, Upper, Zeros
+from evomerge.linear_merger.together import align_together
 from evomerge.linear_merger.training import Examples, Training, accuracy, mean_loss, train
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "Zeros",
     "accuracy",
     "align_to_anchor",
+    "align_together",
     "average",
     "barrier",
     "federated_round",

@@ -58,8 +58,7 @@ def _aligned(network: nn.Module, anchor: nn.Module, seed: int) -> nn.Module:
     aligned = deepcopy(network)
     state = dict(aligned.state_dict())
     for name, axes in layout.tensors.items():
-        changed = moved(state[name].cpu().numpy(), axes, element)
-        state[name] = torch.from_numpy(changed.copy())
+        state[name] = torch.from_numpy(moved(reads[1](name), axes, element).copy())
     aligned.load_state_dict(state)
     _check_function(network, aligned)
     return aligned

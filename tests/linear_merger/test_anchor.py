@@ -104,6 +104,12 @@ def test_nothing_is_drawn_from_the_global_generator():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_networks_of_sixteen_bits_move_too():
+    anchor = network(0, 6, 12, 3).bfloat16()
+    (back,) = align_to_anchor([shuffled(anchor, 1)], anchor)
+    assert all(map(torch.equal, back.parameters(), anchor.parameters()))
+
+
 def broken() -> nn.Sequential:
     model = network(0, 6, 8, 3)
     model[0].weight.data[0, 0] = float("nan")
