@@ -18,6 +18,7 @@ from evomerge.recipe import Recipe
 from evomerge.zoo.layout import Zoo
 from evomerge.zoo.random_models import Options, random_model, random_siblings
 from evomerge.zoo.small_tokenizers import byte_tokenizer
+from tests.checkpoint.peft_adapters import factors, hand_made
 
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.name for path in (ROOT / "search_spaces").glob("*.yaml"))
@@ -48,6 +49,10 @@ def repository(module_folder: Path) -> Path:
     for model, there in zip([base, *made], places, strict=True):
         copytree(model, there)
     random_model(zoo.deeper, options=replace(options, layers=6))
+    for folder in zoo.adapters.values():
+        hand_made(
+            folder, factors("model.layers.1.self_attn.o_proj", options.hidden, options.hidden)
+        )
     return module_folder
 
 

@@ -51,11 +51,11 @@ def shapes(rows, layers=1, **more):
     return found
 
 
-def peaks(tmp_path, method, *kinds, **parameters):
+def peaks(tmp_path, method, *kinds, count=4, **parameters):
     """Megabytes at the end of one merge after the other, in one process: the peak so far."""
     trees = []
     for number, kind in enumerate(kinds):
-        base, *models = (model(tmp_path / f"{number}-{i}", kind) for i in range(4))
+        base, *models = (model(tmp_path / f"{number}-{i}", kind) for i in range(count))
         needs_base = {} if method in {"linear", "karcher"} else {"base": base}
         trees.append(recipe(method, *models, **needs_base, **parameters))
     done = subprocess.run(
