@@ -45,6 +45,7 @@ FLOORS = {
     "searching": 7,
     "evidence": 7,
     "adapters": 7,
+    "measurements": 7,
     "report": 8,
     "merging": 8,
     "alignment": 8,
@@ -97,6 +98,7 @@ SLOW = {
 LATE = {
     "cli": {"evomerge"},  # a verb loads what it needs, when it needs it
     "evaluators": {"evomerge.evaluators.harness.run"},
+    "measurements": {"evomerge.measurements.of_model"},
     "merging": {"evomerge.kernels.torch_arrays"},
     "workbench": {"evomerge.workbench.mould"},
     "zoo": {"evomerge.zoo.assembling"},

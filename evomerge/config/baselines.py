@@ -17,8 +17,17 @@ from evomerge.template import Template
 # The values of the papers: TIES keeps the top fifth; DARE drops half and shares the weight out.
 TIES_DENSITY, DARE_DENSITY = 0.2, 0.5
 
-# Keys of a filled recipe that decide what a model is written in, and with which tokens.
-SHARED_KEYS = ("dtype", "out_dtype", "tokenizer_source", "tokenizer", "chat_template", "seed")
+# Keys of a filled recipe that decide what a model is written in, and with which tokens; and the
+# data, so that a template that has some can express a merge that needs none.
+SHARED_KEYS = (
+    "dtype",
+    "out_dtype",
+    "tokenizer_source",
+    "tokenizer",
+    "chat_template",
+    "data",
+    "seed",
+)
 
 
 @dataclass(frozen=True)

@@ -227,7 +227,7 @@ def _template(located: Located, sources: Mapping[ModelReference, Source]) -> Tem
     config = located.config
     family = _family(sources)
     template = Template.read(
-        _with_dtype(config.recipe, config.dtype),
+        located.with_data(_with_dtype(config.recipe, config.dtype)),
         {alias: located.reference(alias) for alias in config.models},
         merge_methods,
         where="config.recipe",

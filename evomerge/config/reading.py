@@ -76,7 +76,19 @@ class Located:
         """
         found = Recipe.read(self.under(path))
         places = {str(each): self.placed(each).written() for each in found.references()}
-        return Recipe.from_tree(renamed_tree(found.tree(), places), path)
+        return Recipe.from_tree(self.with_data(renamed_tree(found.tree(), places)), path)
+
+    def with_data(self, tree: object) -> object:
+        """The tree of a recipe with holes, in which files of ``data`` have absolute paths."""
+        if isinstance(tree, list):
+            return [self.with_data(each) for each in tree]
+        if not isinstance(tree, Mapping):
+            return tree
+        found = {key: self.with_data(each) for key, each in tree.items()}
+        data = found.get("data")
+        if isinstance(data, dict) and isinstance(data.get("file"), str):
+            found["data"] = {**data, "file": str(self.under(data["file"]))}
+        return found
 
     def placed(self, found: ModelReference) -> ModelReference:
         """The model with its folders as absolute paths."""

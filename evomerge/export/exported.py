@@ -12,6 +12,7 @@ from evomerge.export.extensions import draws_masks, remarks
 from evomerge.export.heading import heading
 from evomerge.export.multi import multi_text, obstacle
 from evomerge.recipe import ModelReference, Recipe
+from evomerge.recipe.data import Data
 from evomerge.recipe.entry import Entry
 from evomerge.study import Study
 from evomerge.trial import Trial
@@ -88,6 +89,8 @@ def _located(value: object) -> object:
         return ModelReference(
             _absolute(value.path), value.revision, adapter, value.adapter_revision
         )
+    if isinstance(value, Data):
+        return value.model_copy(update={"file": os.path.abspath(os.path.expanduser(value.file))})
     if isinstance(value, Entry):
         fields = {name: _located(getattr(value, name)) for name in value.model_fields_set}
         return value.model_copy(update=fields)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from math import prod
@@ -18,6 +18,7 @@ from evomerge.dtypes import BFLOAT16, FLOAT32, FLOAT64, DType, dtype_name, promo
 from evomerge.errors import MergeError
 from evomerge.kernels.block import TILE, Block, Engine, NDArray, Where
 from evomerge.methods.base import Blocks
+from evomerge.methods.measured import Measured
 from evomerge.noise import Key
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class TensorBlocks:
         self.columns = self.shape[-1] if self.shape else 1
         self.pool = 0
         self._pooled: Blocks | None = None
+        self._measured: Callable[[], Sequence[Measured]] = tuple
         self._inputs = [*inputs, *([] if base is None else [base])]
         self._bytes = sum(each.info.nbytes for each in self._inputs)
         self.keeps = self._bytes <= KEEP_BYTES
@@ -114,6 +116,15 @@ class TensorBlocks:
     def whole(self) -> Blocks:
         """The pool that these blocks belong to, or themselves."""
         return self if self._pooled is None else self._pooled
+
+    @property
+    def measured(self) -> Sequence[Measured]:
+        """What the data say of the tensor in each model; none if nobody asked, or can tell."""
+        return self._measured()
+
+    def measure(self, measured: Callable[[], Sequence[Measured]]) -> None:
+        """Gives these blocks their measurements, which are looked up when they are asked for."""
+        self._measured = measured
 
     def join(self, pool: Blocks, start: int) -> None:
         """Makes these blocks part of a pool, in which ``start`` elements stand before them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from evomerge.checkpoint.source import Source
 from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.dtypes import DType, is_float, parse_dtype, promote
 from evomerge.errors import MergeError, RecipeError
@@ -16,6 +17,7 @@ from evomerge.merging.contracts import (
     check_shapes,
     warn_of_densities,
 )
+from evomerge.merging.data import check_data
 from evomerge.merging.layout import Place, output_tensors
 from evomerge.merging.models import Models, open_models
 from evomerge.merging.parameters import Distinctions, check_methods, resolve
@@ -47,6 +49,11 @@ class TensorPlan:
     def draws(self) -> bool:
         """Whether noise takes part: then the seed and the places of the models decide as well."""
         return self.parameters is not None and self.method.draws(self.parameters)
+
+    @property
+    def measures(self) -> str | None:
+        """Which measurement of the inputs the method needs; None if none."""
+        return None if self.parameters is None else self.method.measures(self.parameters)
 
     @property
     def copies(self) -> bool:
@@ -102,8 +109,19 @@ def plan_merge(recipe: Recipe, models: Models | None = None) -> Plan:
     planner = _Planner(recipe, models, {id(part): _apart(part, recipe) for part in slices})
     planned = [planner.tensor(place) for place in places]
     tensors = tuple(tensor for tensor in planned if tensor is not None)
+    check_data(recipe, models, _looked_at(tensors))
     warn_of_densities((tensor.info.name, tensor.parameters) for tensor in tensors)
     return Plan(recipe, models, slices, tensors)
+
+
+def _looked_at(tensors: Sequence[TensorPlan]) -> Mapping[int, tuple[str, Source]]:
+    """The models that a method looks at, by their places in the recipe: by which, and where."""
+    return {
+        each.model: (tensor.method.name, each.source)
+        for tensor in tensors
+        if tensor.measures is not None
+        for each in tensor.inputs
+    }
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from evomerge.errors import MergeError
 from evomerge.kernels.block import Engine, NDArray
 from evomerge.kernels.engine import fused_engine, reference_engine
 from evomerge.merging.blocks import BLOCK, Reading, TensorBlocks
+from evomerge.merging.measured import MeasuredInputs
 from evomerge.merging.plan import Plan, TensorPlan
 from evomerge.merging.results import copied, rounded, target
 from evomerge.merging.surveys import Pool, Surveys, is_pooled, pool_key
@@ -72,6 +73,7 @@ class Merger:
         self._fused = fused_engine() if options.device == "cpu" and options.kernels else None
         check_device(options.device)
         self._stopped = Event()
+        self._measured = MeasuredInputs(plan, options.device)
         self._pools: dict[str, tuple[Pool, int, object]] = {}
 
     @property
@@ -82,7 +84,8 @@ class Merger:
         return self._options.threads or _cores()
 
     def prepare(self) -> None:
-        """Surveys all tensors as one vector where a parameter asks for that."""
+        """Measures the models, and surveys all tensors as one vector, where that is asked for."""
+        self._measured.prepare()
         pooled: dict[Hashable, list[TensorPlan]] = {}
         for tensor in self._plan.tensors:
             if is_pooled(tensor):
@@ -145,7 +148,10 @@ class Merger:
         device = None if engine is self._fused else self._options.device
         allow_nan = self._options.allow_nan or self._surveys.are_finite(tensor)
         reading = Reading(engine, device, allow_nan, self._stopped, self._options.block)
-        return TensorBlocks(tensor.inputs, tensor.base, tensor.work, self._keys(tensor), reading)
+        keys = self._keys(tensor)
+        blocks = TensorBlocks(tensor.inputs, tensor.base, tensor.work, keys, reading)
+        blocks.measure(self._measured.of(tensor))
+        return blocks
 
     def stop(self) -> None:
         """Ends the threads that still merge something: within a block each, not a tensor."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from evomerge.kernels.block import Block
 from evomerge.merging.blocks import TensorBlocks
 from evomerge.methods.base import Blocks
+from evomerge.methods.measured import Measured
 from evomerge.methods.recent import Recent
 from evomerge.noise import Key
 
@@ -88,6 +89,11 @@ class Pool:
             part.keeps = False
             self.size += part.size
         self.shape: tuple[int, ...] = (self.size,)
+
+    @property
+    def measured(self) -> Sequence[Measured]:
+        """Measurements are of tensors."""
+        return ()
 
     @property
     def whole(self) -> Blocks:

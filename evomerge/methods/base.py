@@ -21,6 +21,8 @@ from evomerge.registry import Registry
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from evomerge.methods.measured import Measured
+
 Value = float | bool | str | None
 
 # A sum smaller than this share of its terms is what their rounding left of zero.
@@ -103,6 +105,10 @@ class Blocks(Protocol):
     keys: tuple[Key, ...]  # of the noise, for each model
 
     @property
+    def measured(self) -> Sequence[Measured]:
+        """What the data say of the tensor in each model; none if nobody asked, or can tell."""
+
+    @property
     def whole(self) -> Blocks:
         """What is surveyed as one vector: these blocks, or those of the pool they belong to."""
 
@@ -169,6 +175,11 @@ class Declaration:
         """Whether noise takes part. A method that does not say so is never told the seed."""
         drawer = getattr(self.steps, "draws", None)
         return bool(drawer is not None and drawer(parameters))
+
+    def measures(self, parameters: Parameters) -> str | None:
+        """Which kind of measurement the method needs; None if it looks at no data."""
+        measurer = getattr(self.steps, "measures", None)
+        return None if measurer is None else str(measurer(parameters))
 
     def copies(self, parameters: Parameters) -> bool:
         """Whether what comes out are the numbers of the one input, not a bit of them changed."""

@@ -16,6 +16,7 @@ from evomerge.kernels.block import Block
 from evomerge.kernels.primitives import weighted_sum
 from evomerge.kernels.sums import Floats, Shares
 from evomerge.methods.base import Blocks
+from evomerge.methods.measured import Measured
 
 # ``(rows, columns)``: a NumPy array or a torch tensor.
 Array: TypeAlias = Any
@@ -64,6 +65,11 @@ class Derived:
         self.keys = blocks.keys
         self._blocks = blocks
         self._make = make
+
+    @property
+    def measured(self) -> Sequence[Measured]:
+        """Measurements are of the blocks as they were."""
+        return ()
 
     @property
     def whole(self) -> Blocks:

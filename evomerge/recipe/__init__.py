@@ -6,6 +6,7 @@ lookup      what a parameter is for one tensor
 methods     which method makes which tensors
 layers      which layers of which models make the output
 tokenizer   the vocabulary of the output
+data        the texts that models are shown
 written     a recipe as a document: read, write, digest
 document    the recipe itself
 adapters    a recipe of LoRA adapters

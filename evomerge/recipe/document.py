@@ -1,6 +1,6 @@
 """The recipe: what to merge, fully decided. mergekit's YAML and what is ours.
 
-Ours are the key ``seed``, and that ``merge_method`` may differ by tensor and by slice.
+Ours are the keys ``seed`` and ``data``, and that ``merge_method`` may differ by tensor and slice.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from evomerge.recipe.data import Data
 from evomerge.recipe.entry import Reference
 from evomerge.recipe.layers import (
     ModelEntry,
     OutputSlice,
     SliceEntry,
+    SourceEntry,
     chosen_layers,
     refuse_twins,
+    refuse_two_data,
     whole_models,
 )
 from evomerge.recipe.methods import MethodSetting, methods_in, settled
@@ -59,6 +62,8 @@ class Recipe(Written):
         tokenizer_source: whose vocabulary the output has, in short.
         tokenizer: the same at length.
         chat_template: ``auto``, a template's name, or Jinja text; None leaves the donor's.
+        data: texts that every model is shown, for methods that look at what it does with them;
+            a model may have its own. Ours, too.
         seed: of all random masks. Ours: mergekit does not know this key.
     """
 
@@ -80,6 +85,7 @@ class Recipe(Written):
     tokenizer_source: Vocabulary | None = None
     tokenizer: Tokenizer | None = None
     chat_template: str | None = None
+    data: Data | None = None
     seed: Annotated[int, Field(strict=True)] = 0
 
     @model_validator(mode="after")
@@ -90,6 +96,7 @@ class Recipe(Written):
         if self.tokenizer is not None and self.tokenizer_source is not None:
             raise ValueError("found both tokenizer and tokenizer_source; give at most one of them")
         refuse_twins([entry.model for entry in self.models], "in models")
+        refuse_two_data(list(self._entries()))
         return self
 
     def tree(self) -> Mapping[str, object]:
@@ -102,6 +109,18 @@ class Recipe(Written):
         listed += [source.model for entry in self.slices for source in entry.sources]
         bases = [*(entry.base_model for entry in self.slices), self.base_model]
         return tuple(dict.fromkeys([*listed, *(base for base in bases if base is not None)]))
+
+    def data_for(self, reference: ModelReference) -> Data | None:
+        """The texts that a model is shown: its own, or else those of the recipe."""
+        return next(
+            (each.data for each in self._entries() if each.model == reference and each.data),
+            self.data,
+        )
+
+    def _entries(self) -> Iterator[ModelEntry | SourceEntry]:
+        yield from self.models
+        for entry in self.slices:
+            yield from entry.sources
 
     def slices_for(self, layers: Mapping[ModelReference, int]) -> tuple[OutputSlice, ...]:
         """The output, slice by slice, from the first layer to the last.

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, TypeAlias
 from pydantic import Field, PlainValidator, model_validator
 
 from evomerge.errors import RecipeError
+from evomerge.recipe.data import Data
 from evomerge.recipe.entry import Entry, Reference
 from evomerge.recipe.methods import MethodSetting, method_for
 from evomerge.recipe.reference import ModelReference
@@ -29,22 +30,24 @@ _REVISION = {"revision": "found revision; write it after the model, as model: pa
 
 
 class ModelEntry(Entry):
-    """One item of ``models:``: a whole model and its parameters."""
+    """One item of ``models:``: a whole model, its parameters, and data of its own."""
 
     refused: ClassVar[Mapping[str, str]] = _REVISION
 
     model: Reference
     parameters: Settings = Field(default={})
+    data: Data | None = None
 
 
 class SourceEntry(Entry):
-    """One source of a slice: the layers ``[first, end)`` of a model, and its parameters."""
+    """One source of a slice: the layers ``[first, end)`` of a model, its parameters, its data."""
 
     refused: ClassVar[Mapping[str, str]] = _REVISION
 
     model: Reference
     layer_range: LayerRange
     parameters: Settings = Field(default={})
+    data: Data | None = None
 
 
 class SliceEntry(Entry):
@@ -76,6 +79,14 @@ def refuse_twins(models: Sequence[ModelReference], place: str) -> None:
     for position, model in enumerate(models):
         if model in models[:position]:
             raise ValueError(f"the same model twice {place}: {model}; each may stand once")
+
+
+def refuse_two_data(entries: Sequence[ModelEntry | SourceEntry]) -> None:
+    """Raises ValueError if a model has one ``data:`` here and another one there."""
+    found: dict[ModelReference, Data] = {}
+    for entry in entries:
+        if entry.data is not None and found.setdefault(entry.model, entry.data) != entry.data:
+            raise ValueError(f"found two different data for {entry.model}; a model has one")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 
+from evomerge.merging.measured import data_decides
 from evomerge.merging.plan import Plan, TensorPlan
 from evomerge.merging.surveys import inputs_key, is_pooled, pool_key
 
@@ -40,7 +41,7 @@ def _decided(plan: Plan, tensor: TensorPlan) -> Hashable:
     if tensor.parameters is None:
         return None
     # Written out, since -0.0 equals 0.0 and is another number.
-    decided = tensor.method.name, repr(tensor.parameters)
+    decided = tensor.method.name, repr(tensor.parameters), data_decides(plan, tensor)
     if not tensor.draws:
         return decided
     # These address the noise.

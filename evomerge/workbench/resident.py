@@ -10,6 +10,7 @@ import numpy as np
 from evomerge.checkpoint.source import Source
 from evomerge.checkpoint.tensor_file import Rows
 from evomerge.checkpoint.tensors import TensorInfo
+from evomerge.measurements.kept import content_of
 from evomerge.merging.plan import TensorPlan
 from evomerge.workbench.aligned import aligned, is_aligned
 
@@ -42,6 +43,10 @@ class Resident:
         self.label: str = source.label
         self.config: Mapping[str, object] = source.config
         self.folder: Path = source.folder
+
+    def fingerprint(self) -> str:
+        """One hash of the weights, as that of the source, which must have one."""
+        return content_of(self._source)
 
     def names(self) -> tuple[str, ...]:
         """The names of all tensors, sorted."""

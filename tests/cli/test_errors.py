@@ -18,6 +18,7 @@ from tests.cli.bad_input_adapters import BAD_ADAPTERS
 from tests.cli.bad_input_align import BAD_ALIGNMENTS
 from tests.cli.bad_input_chains import BAD_CHAINS
 from tests.cli.bad_input_configs import BAD_CONFIGS
+from tests.cli.bad_input_data import BAD_DATA
 from tests.cli.bad_input_layers import BAD_LAYERS
 from tests.cli.bad_input_runs import BAD_RUNS
 from tests.cli.bad_input_task_vectors import BAD_TASK_VECTORS
@@ -68,6 +69,7 @@ def test_the_document_and_the_tests_have_the_same_rows():
         BAD_INPUT,
         BAD_ADAPTERS,
         BAD_CONFIGS,
+        BAD_DATA,
         BAD_CHAINS,
         BAD_RUNS,
         BAD_LAYERS,
@@ -84,6 +86,17 @@ def test_bad_input(title, work, evomerge, monkeypatch):
     words = BAD_INPUT[title]()
     if title == "no space":
         count_free_space(monkeypatch, 10**7)
+    before = listing(work)
+    code, out, err = evomerge(*words)
+    assert said(err, work) == documented()[title]
+    assert (code, out) == (2, "")
+    assert listing(work) == before
+
+
+@pytest.mark.parametrize("title", BAD_DATA)
+def test_data_that_do_not_do(title, work, evomerge, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("EVOMERGE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    words = BAD_DATA[title]()
     before = listing(work)
     code, out, err = evomerge(*words)
     assert said(err, work) == documented()[title]

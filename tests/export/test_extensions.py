@@ -50,6 +50,13 @@ def test_a_method_that_mergekit_lacks_is_one_extension():
     assert extensions(recipe("fisher", own={"density": 1})) == ("merge_method: fisher",)
 
 
+def test_data_are_an_extension_wherever_they_stand():
+    data = {"file": "texts.jsonl"}
+    assert extensions(recipe(data=data)) == ("data",)
+    tree = {"merge_method": "linear", "models": [{"model": "a", "data": data}, {"model": "b"}]}
+    assert extensions(Recipe.from_tree(tree)) == ("data",)
+
+
 def mixed(one: str, other: str, **more) -> Recipe:
     return recipe([{"filter": "mlp", "value": one}, {"value": other}], **more)
 

@@ -49,12 +49,25 @@ tokenizers = st.fixed_dictionaries(
     },
 )
 
-models = st.lists(
-    st.fixed_dictionaries({"model": references}, optional={"parameters": parameters}),
-    min_size=1,
-    max_size=3,
-    unique_by=lambda entry: entry["model"],
+sizes = st.integers(2, 10**6)
+datasets = st.fixed_dictionaries(
+    {"file": names},
+    optional={"items": sizes, "batch": sizes, "length": sizes, "seed": st.integers()},
 )
+
+
+def listed(**optional):
+    return st.lists(
+        st.fixed_dictionaries(
+            {"model": references}, optional={"parameters": parameters, **optional}
+        ),
+        min_size=1,
+        max_size=3,
+        unique_by=lambda entry: entry["model"],
+    )
+
+
+models = listed()
 
 
 @st.composite
@@ -73,7 +86,7 @@ def slices(draw):
 def trees(draw):
     """A recipe as Python data, as YAML would give it."""
     body = draw(
-        st.fixed_dictionaries({"models": models})
+        st.fixed_dictionaries({"models": listed(data=datasets)})
         | st.fixed_dictionaries({"slices": st.lists(slices(), min_size=1, max_size=3)})
     )
     dtypes = st.sampled_from(["bfloat16", "torch.float16", "float32"])
@@ -83,6 +96,7 @@ def trees(draw):
         "dtype": dtypes,
         "out_dtype": dtypes,
         "chat_template": texts,
+        "data": datasets,
         "seed": st.integers(),
     }
     rest = draw(st.fixed_dictionaries({"merge_method": names}, optional=optional))

@@ -1,0 +1,33 @@
+"""Data of a recipe in a config: their paths count from the folder of the config, as models' do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evomerge.config.reading import located_in
+
+
+def located(folder: Path, recipe):
+    config = {
+        "models": {"a": "models/a"},
+        "recipe": recipe,
+        "evaluators": {"cost": {"name": "cost"}},
+        "objectives": "min cost.parameters",
+        "budget": {"trials": 1},
+    }
+    return located_in(config, folder / "config.yaml", folder)
+
+
+def test_files_of_data_count_from_the_folder_of_the_config(tmp_path):
+    data = {"file": "texts.jsonl", "items": 5}
+    body = {"merge_method": "fisher", "models": [{"model": "a", "data": data}], "data": data}
+    found = located(tmp_path, {"choose": {"one": body}})
+    placed = found.with_data(found.config.recipe)["choose"]["one"]
+    expected = {"file": str(tmp_path / "texts.jsonl"), "items": 5}
+    assert placed["data"] == placed["models"][0]["data"] == expected
+    assert body["data"]["file"] == "texts.jsonl"
+
+
+def test_what_is_no_data_is_left_alone(tmp_path):
+    tree = {"merge_method": "linear", "parameters": {"data": 1}, "data": ["file"]}
+    assert located(tmp_path, {**tree}).with_data(tree) == tree
