@@ -89,8 +89,9 @@ def _counts(layout: Layout, name: str, group: str, element: Element) -> Iterator
 
 
 def _products(first: Array, before: Array, after: Array) -> Floats:
-    pairs = ((first, first), (before, before), (after, after), (first, before), (first, after))
-    return np.array([np.vdot(a.astype(np.float64), b.astype(np.float64)) for a, b in pairs])
+    one, other, then = (each.astype(np.float64) for each in (first, before, after))
+    pairs = ((one, one), (other, other), (then, then), (one, other), (one, then))
+    return np.array([np.vdot(a, b) for a, b in pairs])
 
 
 def _cosine(product: float, first: float, other: float) -> float:
