@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from evomerge.checkpoint.adapter import Adapted
+from evomerge.checkpoint.fingerprint import fingerprint_of
 from evomerge.checkpoint.reader import Checkpoint
 from evomerge.checkpoint.source import Source, open_source
 from evomerge.config.baselines import Kin, baselines, corners, expressed, kin_of
@@ -19,7 +21,7 @@ from evomerge.config.checks import (
     check_place,
 )
 from evomerge.config.probing import check_probing, probing_of
-from evomerge.config.reading import Located
+from evomerge.config.reading import Located, data_files
 from evomerge.config.remarks import on_benchmarks, on_holdout
 from evomerge.config.warm_starts import warm_starts
 from evomerge.errors import EvomergeError, RecipeError, placed, unknown
@@ -104,6 +106,7 @@ class Prepared:
             "warm_start": config.warm_start,
             "baselines": config.baselines,
             **({} if probe is None else {"probe": probe}),
+            **({"data": contents} if (contents := _contents(self.template.tree)) else {}),
         }
 
     @cached_property
@@ -214,6 +217,12 @@ def _prepare(located: Located) -> Prepared:
     )
     check_place(prepared.bench)
     return prepared
+
+
+def _contents(tree: object) -> dict[str, str]:
+    """The files that models are shown somewhere in a recipe with holes: what each contains."""
+    files = data_files(tree)
+    return {file: fingerprint_of([Path(file)]) for file in files if Path(file).is_file()}
 
 
 def _opened(located: Located) -> dict[ModelReference, Checkpoint | Adapted]:

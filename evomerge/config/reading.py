@@ -118,6 +118,17 @@ class Located:
         return head + yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100)
 
 
+def data_files(tree: object) -> tuple[str, ...]:
+    """Every file under a key ``data`` of a recipe with holes, each once."""
+    if isinstance(tree, list):
+        return tuple(dict.fromkeys(file for each in tree for file in data_files(each)))
+    if not isinstance(tree, Mapping):
+        return ()
+    data = tree.get("data")
+    own = [data["file"]] if isinstance(data, Mapping) and isinstance(data.get("file"), str) else []
+    return tuple(dict.fromkeys([*own, *data_files(list(tree.values()))]))
+
+
 def read_config(path: Path) -> Located:
     """The config in a YAML file.
 

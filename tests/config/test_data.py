@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evomerge.config.reading import located_in
+from evomerge.config.reading import data_files, located_in
 
 
 def located(folder: Path, recipe):
@@ -31,3 +31,10 @@ def test_files_of_data_count_from_the_folder_of_the_config(tmp_path):
 def test_what_is_no_data_is_left_alone(tmp_path):
     tree = {"merge_method": "linear", "parameters": {"data": 1}, "data": ["file"]}
     assert located(tmp_path, {**tree}).with_data(tree) == tree
+
+
+def test_the_files_of_all_bodies_are_found_once(tmp_path):
+    one, other = ({"file": f"{name}.jsonl"} for name in ("one", "other"))
+    body = {"merge_method": "fisher", "models": [{"model": "a", "data": other}], "data": one}
+    assert data_files({"choose": {"x": body, "y": {"data": one}}}) == ("one.jsonl", "other.jsonl")
+    assert data_files({"merge_method": "linear", "data": "one.jsonl"}) == ()
