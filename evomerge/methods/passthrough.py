@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evomerge.errors import RecipeError
 from evomerge.kernels.block import Block, NDArray
 from evomerge.kernels.primitives import weighted_sum
 from evomerge.kernels.sums import Shares
@@ -22,7 +21,8 @@ SCALE = Param(
 GAIN = Param(
     "gain",
     None,
-    "ours: factor on a gain that is stored as its difference from 1, as Gemma's norms are",
+    "ours: factor on a gain that is stored as its difference from 1, as Gemma's norms are; "
+    "where there is one, scale does not count",
     per_model=True,
     search=(0.5, 1.5),
 )
@@ -46,10 +46,6 @@ class Passthrough:
         """The scale, 1 where none is given; and what becomes of a gain, if anything."""
         (gain,) = parameters.per_model["gain"]
         (scale,) = parameters.per_model["scale"]
-        if None not in (gain, scale):
-            raise RecipeError(
-                "parameters.gain: found beside a scale; a tensor has one or the other"
-            )
         whole = Shares(np.array([1.0 if scale is None else float(scale)]))
         return whole, None if gain is None else Shares(np.array([float(gain)]))
 

@@ -59,14 +59,13 @@ class IndicatorCode:
 
     def read(self, point: Point) -> Point:
         """The bits up to the last one that counts, and the scales of the layers that are in."""
-        inside = [name for name, _ in self._inside(point)]
-        full = len(inside) == self.ground.slots[1]
+        most = self.ground.slots[1]
         found: dict[str, Value] = {}
         for name, _ in self._row:
-            found[name] = point[name]
-            if full and name == inside[-1]:
+            if sum(map(bool, found.values())) == most:
                 break
-        scales = map(_scale, inside)
+            found[name] = point[name]
+        scales = (_scale(name) for name, _ in self._inside(point))
         return found | {name: point[name] for name in scales if name in point}
 
     def encode(self, stack: Stack) -> Point | None:

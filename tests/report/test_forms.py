@@ -50,7 +50,7 @@ def test_every_key_is_documented_and_every_documented_key_is_there(summary, stud
     documented = re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text("utf-8"), re.MULTILINE)
     keys = [*tree, *tree["times"], *tree["failures"][0], *trial_tree(study.find(0))]
     pair = comparison_tree(summary, summary, [])
-    assert set(documented) == {*keys, *pair, "first", "second", "changes"}
+    assert set(documented) == {*keys, *pair, "first", "second", "changes", "stages"}
 
 
 def test_a_sheet_has_a_row_for_every_trial(study):
