@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from evomerge.errors import AlignmentError
+from evomerge.errors import AlignmentError, CheckpointError
+from evomerge.evaluators.loading import UNLOADABLE
 
 # How much of the logits may change, by the precision in which they are computed.
 TOLERANCES: Mapping[torch.dtype, float] = {torch.float32: 1e-4, torch.float64: 1e-10}
@@ -50,10 +51,24 @@ def logits_of(model: PreTrainedModel) -> Tensor:
 
 
 def logits_in(folder: Path, dtype: torch.dtype) -> Tensor:
-    """The logits of a model folder, on the CPU; its memory is freed afterwards."""
-    model = AutoModelForCausalLM.from_pretrained(
-        str(folder), dtype=dtype, use_safetensors=True, local_files_only=True
-    )
+    """The logits of a model folder, on the CPU; its memory is freed afterwards.
+
+    Raises:
+        CheckpointError: transformers cannot load it, or finds tensors missing.
+    """
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except UNLOADABLE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise CheckpointError(f"{folder}: transformers cannot load it: {reason}") from error
+    if missing := sorted(report["missing_keys"]):
+        raise CheckpointError(f"{folder}: {missing[0]} is missing; download the model again")
     return logits_of(model.eval())
 
 

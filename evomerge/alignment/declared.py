@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from evomerge.alignment.known import MIXTURES, SYMMETRIES
-from evomerge.alignment.layout import Group, HeadGroup, Layout, Span, UnitGroup
+from evomerge.alignment.layout import Group, HeadGroup, Layout, Span, Spans, UnitGroup
 from evomerge.alignment.places import Along, Place
 from evomerge.alignment.symmetry import Symmetry
-from evomerge.errors import AlignmentError
+from evomerge.errors import AlignmentError, CheckpointError
 from evomerge.families import Family, family_of, layers_in
 
 Config = Mapping[str, object]
@@ -19,6 +19,15 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 HIDDEN = ("hidden_size", "n_embd")
 HEADS = ("num_attention_heads", "n_head")
+
+# What every layer has, by the kinds of places, and the groups in which it moves.
+IN_A_LAYER = {
+    "neurons": "neurons",
+    "queries": "heads",
+    "keys": "heads",
+    "values": "heads",
+    "outputs": "heads",
+}
 
 
 def layout_of(config: Config, shapes: Shapes, where: str) -> Layout:
@@ -31,7 +40,7 @@ def layout_of(config: Config, shapes: Shapes, where: str) -> Layout:
 
     Raises:
         AlignmentError: the family has no declaration, or a tensor is not in it.
-        CheckpointError: config.json does not say enough.
+        CheckpointError: config.json does not say enough, or speaks of layers that are not there.
     """
     family = family_of(config, shapes, where)
     symmetry = _symmetry(family, where)
@@ -39,25 +48,37 @@ def layout_of(config: Config, shapes: Shapes, where: str) -> Layout:
     layers = layers_in(config, family, where)
     stream = UnitGroup(_number(config, HIDDEN, where), signed=symmetry.signed)
     groups: dict[str, Group] = {"residual": stream}
-    tensors = {}
     neurons: dict[str, int] = {}
+    tensors: dict[str, Spans] = {}
     for name, shape in shapes.items():
         if family.is_buffer(name):
             continue
-        generic = family.unnumbered(name)
-        if generic not in symmetry.tensors:
+        declared = symmetry.tensors.get(family.unnumbered(name), ())
+        if len(declared) != len(shape):
             raise AlignmentError(
                 f"{where}: {name}: is not among the tensors whose symmetries are known for "
                 f"{family.name}; such a model merges, but is not aligned"
             )
-        laid = _Laid(name, family.layer_of(name), heads, neurons)
-        pairs = zip(symmetry.tensors[generic], shape, strict=True)
+        laid = _Laid(f"{where}: {name}", family.layer_of(name), heads, neurons)
+        pairs = zip(declared, shape, strict=True)
         tensors[name] = tuple(laid.spans(along, size) for along, size in pairs)
+    _check_layers(tensors, layers, f"{where}: config.json says '{family.layer_count}': {layers}")
     for layer in range(layers):
-        groups[f"heads.{layer}"] = heads
         name = f"neurons.{layer}"
+        groups[f"heads.{layer}"] = heads
         groups[name] = UnitGroup(neurons[name], symmetry.scaled, symmetry.scaled)
     return Layout(groups, tensors)
+
+
+def _check_layers(tensors: Mapping[str, Spans], layers: int, stated: str) -> None:
+    spans = (span for axes in tensors.values() for axis in axes for span in axis)
+    present = {(span.group, span.place.kind) for span in spans}
+    for layer in range(layers):
+        for kind, group in IN_A_LAYER.items():
+            if (f"{group}.{layer}", kind) not in present:
+                raise CheckpointError(
+                    f"{stated}, but there are no {kind} of layer {layer}; download the model again"
+                )
 
 
 def _symmetry(family: Family, where: str) -> Symmetry:
@@ -109,7 +130,7 @@ def _number(config: Config, keys: tuple[str, ...], where: str) -> int:
 class _Laid:
     """A tensor whose axes are being laid out; it tells ``neurons`` their numbers, by layer."""
 
-    name: str
+    where: str
     layer: int | None
     heads: HeadGroup
     neurons: dict[str, int]
@@ -123,7 +144,7 @@ class _Laid:
         sizes = [rest if each is None else each for each in known]
         if places and sum(sizes) != size:
             raise AlignmentError(
-                f"{self.name}: an axis has {size} numbers, config.json speaks of {sum(sizes)}; "
+                f"{self.where}: an axis has {size} numbers, config.json speaks of {sum(sizes)}; "
                 "its weights and its config.json do not belong together"
             )
         if along.in_turn:
@@ -149,6 +170,9 @@ class _Laid:
         if place.kind == "neurons":
             name = f"neurons.{self.layer}"
             if self.neurons.setdefault(name, size) != size:
-                raise AlignmentError(f"{self.name}: has {size} neurons, not {self.neurons[name]}")
+                raise AlignmentError(
+                    f"{self.where}: has {size} neurons, other tensors of its layer "
+                    f"{self.neurons[name]}; download the model again"
+                )
             return Span(name, place, where)
         return Span(f"heads.{self.layer}", place, where)

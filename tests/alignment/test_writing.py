@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from transformers import AutoTokenizer
 
 from evomerge.alignment.declared import layout_of
@@ -15,7 +17,7 @@ from evomerge.alignment.elements import Units, invert
 from evomerge.alignment.pairs import layout_of_checkpoint
 from evomerge.alignment.writing import write_moved
 from evomerge.checkpoint.reader import open_checkpoint
-from evomerge.errors import AlignmentError, OutputError
+from evomerge.errors import AlignmentError, CheckpointError, OutputError
 from evomerge.zoo.random_models import Options, random_model
 from evomerge.zoo.small_tokenizers import word_tokenizer
 from tests.alignment.kinds import KINDS
@@ -72,6 +74,39 @@ def test_nothing_is_written_where_the_model_would_compute_something_else(folders
         with pytest.raises(AlignmentError, match="no symmetry of this model"):
             write_moved(source, signs, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def without(folder: Path, out: Path, *names: str) -> Path:
+    """A copy of a model that lacks some tensors."""
+    shutil.copytree(folder, out)
+    tensors = load_file(out / "model.safetensors")
+    rest = {name: tensor for name, tensor in tensors.items() if name not in names}
+    save_file(rest, out / "model.safetensors", {"format": "pt"})
+    return out
+
+
+def test_a_model_that_lacks_a_tensor_is_refused(folders, tmp_path):
+    """Before transformers draws what is missing at random, and finds that the logits changed."""
+    broken = without(folders("llama"), tmp_path / "broken", "model.norm.weight")
+    with open_checkpoint(str(broken)) as source:
+        element = random_element(layout_of_checkpoint(source), 0)
+        with pytest.raises(CheckpointError, match=r"broken: model.norm.weight is missing"):
+            write_moved(source, element, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == [broken]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"), "there are no neurons of layer 1"),
+        (("self_attn.v_proj",), "there are no values of layer 1"),
+    ],
+)
+def test_a_model_that_lacks_a_part_of_a_layer_is_refused(names, message, folders, tmp_path):
+    names = [f"model.layers.1.{name}.weight" for name in names]
+    broken = without(folders("llama"), tmp_path / "broken", *names)
+    with open_checkpoint(str(broken)) as source, pytest.raises(CheckpointError, match=message):
+        layout_of_checkpoint(source)
 
 
 def test_the_source_is_not_replaced(tmp_path):

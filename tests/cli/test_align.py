@@ -67,6 +67,16 @@ def test_names_of_two_generations(work, evomerge):
     assert rows(out)["residual"][1] == "1.0000"
 
 
+def test_one_head_may_be_tied_and_the_other_not(work, evomerge):
+    for seed, tied in enumerate((True, False)):
+        random_model(work / str(seed), seed=seed, options=Options(tied=tied))
+    for source, anchor in ("01", "10"):
+        code, out, err = evomerge("align", source, "--to", anchor, f"{source}_to_{anchor}")
+        assert (code, err) == (0, "")
+        told = rows(out)
+        assert float(told["neurons"][1]) > float(told["neurons"][0])
+
+
 def test_sixteen_bits_become_thirty_two_where_gauges_turn(work, evomerge):
     for seed in range(2):
         random_model(work / str(seed), seed=seed, options=Options(dtype="bfloat16"))
