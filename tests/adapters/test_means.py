@@ -10,7 +10,7 @@ from evomerge.adapters.base import adapter_methods
 from evomerge.adapters.frechet_mean import Frozen, Sphere, frechet_mean
 from evomerge.adapters.updates import Stack, Update
 from evomerge.errors import RecipeError
-from tests.adapters.updates import dense, merged, near, related
+from tests.adapters.updates import dense, merged, related
 
 
 def toy(a: float, b: float) -> Update:
