@@ -79,14 +79,17 @@ class Located:
         return Recipe.from_tree(self.with_data(renamed_tree(found.tree(), places)), path)
 
     def with_data(self, tree: object) -> object:
-        """The tree of a recipe with holes, in which files of ``data`` have absolute paths."""
+        """The tree of a recipe with holes, in which files of ``data`` have absolute paths.
+
+        Parts without data are the very same objects: one hole with two places stays one.
+        """
         if isinstance(tree, list):
-            return [self.with_data(each) for each in tree]
-        if not isinstance(tree, Mapping):
+            return [self.with_data(each) for each in tree] if data_files(tree) else tree
+        if not isinstance(tree, Mapping) or not data_files(tree):
             return tree
         found = {key: self.with_data(each) for key, each in tree.items()}
         data = found.get("data")
-        if isinstance(data, dict) and isinstance(data.get("file"), str):
+        if isinstance(data, Mapping) and isinstance(data.get("file"), str):
             found["data"] = {**data, "file": str(self.under(data["file"]))}
         return found
 

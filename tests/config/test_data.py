@@ -28,6 +28,14 @@ def test_files_of_data_count_from_the_folder_of_the_config(tmp_path):
     assert body["data"]["file"] == "texts.jsonl"
 
 
+def test_one_hole_with_two_places_stays_one_beside_data(tmp_path):
+    hole = {"search": [0, 1]}
+    models = [{"model": alias, "parameters": {"weight": hole}} for alias in ("a", "b")]
+    tree = {"merge_method": "fisher", "models": models, "data": {"file": "texts.jsonl"}}
+    placed = located(tmp_path, tree).with_data(tree)["models"]
+    assert placed[0]["parameters"]["weight"] is placed[1]["parameters"]["weight"]
+
+
 def test_what_is_no_data_is_left_alone(tmp_path):
     tree = {"merge_method": "linear", "parameters": {"data": 1}, "data": ["file"]}
     assert located(tmp_path, {**tree}).with_data(tree) == tree

@@ -6,11 +6,13 @@ from random import Random
 
 import pytest
 
+from evomerge.merging import measured
 from evomerge.merging.plan import plan_merge
 from evomerge.methods.base import merge_methods
 from evomerge.recipe import ModelReference
 from evomerge.template import Template
 from tests.merging.tiny import llama, merged, model, tuned
+from tests.methods.in_memory import measurement
 
 ALIASES = ("base", "sums", "words")
 # Ranges that hold no illegal value beside the defaults of the other parameters.
@@ -54,10 +56,23 @@ def tree_of(method):
     return {**tree, "models": listed}
 
 
+class MadeUp:
+    """Measurements of models that no text was shown to."""
+
+    def __init__(self, source, kind, data, device):
+        self.source, self.kind = source, kind
+
+    def of(self, name):
+        return measurement(self.kind, self.source.load(name))
+
+
 @pytest.mark.parametrize("name", sorted(merge_methods))
-def test_all_that_has_a_range_may_be_a_hole(models, name):
+def test_all_that_has_a_range_may_be_a_hole(models, name, tmp_path, monkeypatch):
     method = merge_methods[name]
-    template = Template.read(tree_of(method), models, merge_methods)
+    monkeypatch.setattr(measured, "measurements_of", MadeUp)
+    (tmp_path / "texts.jsonl").write_text("")
+    data = {"file": str(tmp_path / "texts.jsonl")} if hasattr(method.steps, "measures") else None
+    template = Template.read({**tree_of(method), "data": data}, models, merge_methods)
     template.check(lambda recipe: plan_merge(recipe) and None)
     random = Random(0)
     point = template.space.decode([random.random() for _ in template.space.names])
