@@ -1,7 +1,8 @@
 """Does a search find something on the zoo? The quickstart, with several seeds, and beside chance.
 
-    python benchmarks/zoo_search.py [--first 0] [--seeds 5] [--trials 120] [--optimizers auto random]
-                                    [--zoo demo/zoo] [--folder .bench/zoo_search] [--jobs 1]
+    python benchmarks/zoo_search.py [--first 0] [--seeds 5] [--trials 120] [--jobs 1]
+                                    [--optimizers auto random] [--zoo demo/zoo]
+                                    [--folder .bench/zoo_search]
 
 Each run is what ``evomerge search search_spaces/quickstart.yaml`` does, under a seed of its own and
 with the optimizer in question: the same baselines, of which the optimizer is told those that the

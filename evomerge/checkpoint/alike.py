@@ -21,7 +21,8 @@ WIDTHS = (
     "n_routed_experts", "n_shared_experts",
 )  # fmt: skip
 ARITHMETIC = (
-    "hidden_act", "hidden_activation", "activation_function", "activation", "attention_bias", "mlp_bias", "use_bias", "bias", "qkv_bias", "use_qkv_bias", "use_qk_norm", "qk_layernorm",
+    "hidden_act", "hidden_activation", "activation_function", "activation", "attention_bias",
+    "mlp_bias", "use_bias", "bias", "qkv_bias", "use_qkv_bias", "use_qk_norm", "qk_layernorm",
     "rotary_dim", "rope_interleave", "alibi", "sliding_window", "query_pre_attn_scalar",
     "attn_logit_softcapping", "attention_multiplier", "residual_multiplier", "scale_attn_weights",
     "scale_attn_by_inverse_layer_idx", "clip_qkv", "use_bidirectional_attention",

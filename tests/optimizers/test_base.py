@@ -28,7 +28,7 @@ def choices() -> Space:
     [
         ({"name": "cmaes"}, Setup(weights(), 0), "unknown optimizer 'cmaes'; did you mean 'cma'"),
         ({"name": "cma", "sigm": 1}, Setup(weights(), 0), "unknown key 'sigm'; did you mean"),
-        ({"name": "cma"}, Setup(choices(), 0), "'merge_method' is one; these do: catcma, ga, optuna"),
+        ({"name": "cma"}, Setup(choices(), 0), "is one; these do: catcma, ga, optuna"),
         ({"name": "catcma"}, Setup(weights(), 0, 2), "takes 1 objective, not 2; give weights"),
         ({"name": "cma"}, Setup(Space(()), 0), "nothing to search; the recipe has no holes"),
         ({"name": "cma", "sigma": 0}, Setup(weights(), 0), "optimizer.sigma: found 0; expected"),
