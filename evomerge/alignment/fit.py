@@ -9,9 +9,12 @@ from math import sqrt
 import numpy as np
 
 from evomerge.alignment.elements import Element, Heads, Units
-from evomerge.alignment.layout import GROUPS, Layout, kind_of
+from evomerge.alignment.layout import GROUPS, Layout, Span, kind_of
 from evomerge.alignment.matching import Floats, Read
 from evomerge.alignment.moving import Array, moved, rows_of
+
+# Rows that are multiplied at a time: a few megabytes.
+ROWS = 256
 
 # What stands in the tensors of a group, by the kinds of places.
 _GROUPS_OF = {
@@ -52,7 +55,7 @@ def fits(layout: Layout, anchor: Read, source: Read, element: Element) -> list[F
             before = source(name)
             weights = anchor(name), before, moved(before, axes, element)
             for axis, span in ((a, span) for a, spans in enumerate(axes) for span in spans):
-                products = _products(*(rows_of(each, axis, span) for each in weights))
+                products = _products(*(_part(each, axis, span) for each in weights))
                 sums.update((g, sums[g] + products) for g in _GROUPS_OF[span.place.kind])
     return list(_told(layout, sums, element))
 
@@ -88,10 +91,21 @@ def _counts(layout: Layout, name: str, group: str, element: Element) -> Iterator
             yield int((gauges[group] != one).any((-1, -2)).sum()), len(gauges[group])
 
 
+def _part(tensor: Array, axis: int, span: Span) -> Array:
+    return tensor if span.where is None else rows_of(tensor, axis, span)
+
+
 def _products(first: Array, before: Array, after: Array) -> Floats:
-    one, other, then = (each.astype(np.float64) for each in (first, before, after))
-    pairs = ((one, one), (other, other), (then, then), (one, other), (one, then))
-    return np.array([np.vdot(a, b) for a, b in pairs])
+    """Inner products in float64, of some rows at a time: an embedding may be large."""
+    total: Floats = np.zeros(5)
+    for start in range(0, len(first), ROWS):
+        one, other, then = (
+            each[start : start + ROWS].astype(np.float64).reshape(-1)
+            for each in (first, before, after)
+        )
+        pairs = ((one, one), (other, other), (then, then), (one, other), (one, then))
+        total = total + np.array([np.dot(a, b) for a, b in pairs])
+    return total
 
 
 def _cosine(product: float, first: float, other: float) -> float:

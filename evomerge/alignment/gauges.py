@@ -110,6 +110,12 @@ def _plane_sizes(turned: Floats) -> Floats:
     return sizes
 
 
+def _triangle(matrix: Floats) -> Floats:
+    """R of the factors Q R."""
+    factor: Floats = np.linalg.qr(matrix, mode="r")  # type: ignore[assignment]
+    return factor
+
+
 def _balanced(written: Floats, read: Floats) -> Floats:
     """The factor M that gives M · written and M⁻ᵀ · read the same, diagonal, inner products.
 
@@ -119,7 +125,7 @@ def _balanced(written: Floats, read: Floats) -> Floats:
     if not len(written) or min(written.shape[1], read.shape[1]) < len(written):
         return one
     # written = Rᵤᵀ Qᵤᵀ and read = Rᵣᵀ Qᵣᵀ, so that readᵀ written = Qᵣ (Rᵣ Rᵤᵀ) Qᵤᵀ.
-    upper, lower = np.linalg.qr(written.T).R, np.linalg.qr(read.T).R
+    upper, lower = _triangle(written.T), _triangle(read.T)
     _, sizes, right = np.linalg.svd(lower @ upper.T)
     if not sizes[-1] > RANK * sizes[0]:
         return one
