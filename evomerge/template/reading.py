@@ -138,6 +138,11 @@ class TemplateReader:
         if self._family is None:
             raise RecipeError(f"{place.where}: a stack needs models whose family is known")
         code = read_stack(tree, place, self._models, self._layers)
+        if code.ground.scale is not None and self._family.residual is None:
+            raise RecipeError(
+                f"{place.where}.stack.scale: {self._family.name}: a scale cannot be folded into "
+                "such layers; leave it out"
+            )
         self.dimensions.enter(code.dimensions, place)
         self.codes.append(code)
         self._stacked.append(place.where)

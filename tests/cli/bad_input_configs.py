@@ -215,6 +215,48 @@ def _() -> None:
     config(recipe=recipe(others=others, merge_method="della"))
 
 
+def stack(**options: object) -> None:
+    """A search of stacks of the small family, whose models have two layers."""
+    hole = {"stack": {"models": ["base", "maths"], **options}}
+    config(recipe={"merge_method": "passthrough", "slices": hole}, optimizer="ga")
+
+
+@case("a stack of fewer layers than its first model")
+def _() -> None:
+    stack(keep=0, max_layers=1)
+
+
+@case("a stack whose limits leave nothing")
+def _() -> None:
+    stack(encoding="path", min_layers=5, max_layers=4)
+
+
+@case("a stack that keeps more than there is")
+def _() -> None:
+    stack(keep=2)
+
+
+@case("a stack of a model that is not named")
+def _() -> None:
+    stack(models=["base", "math"])
+
+
+@case("an option of another encoding of stacks")
+def _() -> None:
+    stack(encoding="path", repeats=2)
+
+
+@case("scales of a stack without 1 among them")
+def _() -> None:
+    stack(scale=[1.1, 2])
+
+
+@case("a stack by another method")
+def _() -> None:
+    hole = {"stack": {"models": ["base", "maths"]}}
+    config(recipe={"merge_method": "linear", "slices": hole}, optimizer="ga")
+
+
 @case("a model that the config does not name")
 def _() -> None:
     tree = recipe()

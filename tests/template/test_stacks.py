@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evomerge.errors import RecipeError
-from evomerge.families import FAMILIES
+from evomerge.families import FAMILIES, Family
 from evomerge.methods.base import merge_methods
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.recipe.reading import load_yaml
@@ -126,6 +126,15 @@ def test_what_is_no_stack_is_refused(options, message):
 def test_other_methods_make_no_stack():
     with pytest.raises(RecipeError, match="made by merge_method: passthrough, not by linear"):
         read("", method="linear")
+
+
+def test_scales_are_refused_where_no_layer_takes_them():
+    strange = Family("Strange", ("StrangeForCausalLM",))
+    assert read("", family=strange).codes
+    with pytest.raises(
+        RecipeError, match=r"stack\.scale: Strange: a scale cannot be folded"
+    ):
+        read(", scale: [0.5, 2]", family=strange)
 
 
 def test_a_key_beside_the_stack_is_refused():
