@@ -131,9 +131,7 @@ def test_other_methods_make_no_stack():
 def test_scales_are_refused_where_no_layer_takes_them():
     strange = Family("Strange", ("StrangeForCausalLM",))
     assert read("", family=strange).codes
-    with pytest.raises(
-        RecipeError, match=r"stack\.scale: Strange: a scale cannot be folded"
-    ):
+    with pytest.raises(RecipeError, match=r"stack\.scale: Strange: a scale cannot be folded"):
         read(", scale: [0.5, 2]", family=strange)
 
 
