@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 # Below this the best tenth is two trials or less, and says nothing.
 ENOUGH = 30
+# In the names of what writes down a stack of layers. Most of it counts for nothing in most trials,
+# and what a place holds depends on the places before it: alone, none of them says anything.
+STACKED = ".stack["
 
 
 def importances(trials: Sequence[Trial], goals: Goals) -> Mapping[str, float] | None:
@@ -26,7 +29,7 @@ def importances(trials: Sequence[Trial], goals: Goals) -> Mapping[str, float] | 
 
     Of the trials of the search that have scores. Their values span what counts as the space, so
     that no template is needed. With several objectives that stay apart, the best tenth is the part
-    nearest to the front.
+    nearest to the front. What writes down stacks of layers is left out.
 
     Returns:
         By dimension, most important first; they sum to 1, or are all 0 where none says anything.
@@ -39,7 +42,8 @@ def importances(trials: Sequence[Trial], goals: Goals) -> Mapping[str, float] | 
             scored.append((dict(trial.point), losses))
     if len(scored) < ENOUGH:
         return None
-    spans = {name: _span([point[name] for point, _ in scored]) for name in scored[0][0]}
+    names = [name for name in scored[0][0] if STACKED not in name]
+    spans = {name: _span([point[name] for point, _ in scored]) for name in names}
     varied = {name: span for name, span in spans.items() if span is not None}
     if not varied:
         return None

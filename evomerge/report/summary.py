@@ -147,4 +147,4 @@ def _too_little(trials: Sequence[Trial]) -> str:
     scored = sum(trial.stage == SEARCH and bool(trial.scores) for trial in trials)
     if scored < ENOUGH:
         return f"too few for importances: {scored} scored trials, at least {ENOUGH} are needed"
-    return "no importances: no dimension varied"
+    return "no importances: no dimension varied, stacks of layers aside"

@@ -85,6 +85,13 @@ def test_a_dimension_that_never_varied_has_no_importance():
     assert list(found) == ["weight"]
 
 
+def test_what_writes_down_a_stack_is_left_out():
+    at = points(ENOUGH, **{"weight": (0, 1), "slices.stack[0].scale": (0, 1)})
+    found = importances(searched(at, lambda p: float(p["slices.stack[0].scale"])), ONE)
+    assert found is not None
+    assert list(found) == ["weight"]
+
+
 def test_the_same_trials_give_the_same_numbers_and_optuna_is_left_as_it_was():
     trials = searched(points(40, weight=(0, 1), density=(0, 1)), lambda p: float(p["weight"]))
     level = optuna.logging.get_verbosity()
