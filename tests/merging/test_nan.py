@@ -9,10 +9,9 @@ from evomerge.dtypes import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
 from evomerge.errors import MergeError
 from evomerge.merging.stream import Options
 from evomerge.methods.base import merge_methods
-from tests.merging.tiny import UP, llama, merged, model, of_layer, recipe, tuned
+from tests.merging.tiny import METHODS, UP, llama, merged, model, of_layer, recipe, tuned
 
 NAME = of_layer(1, UP)
-METHODS = sorted(merge_methods)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from evomerge.dtypes import BFLOAT16
 from evomerge.merging import blocks
 from evomerge.merging.stream import Options
 from evomerge.methods.base import merge_methods
-from tests.merging.tiny import llama, merged, model, recipe, same, tuned
+from tests.merging.tiny import METHODS, llama, merged, model, recipe, same, tuned
 
 WIDE = "model.layers.0.wide.weight"
 # Two tensors of several tiles, one of which also has a row wider than a tile.
@@ -33,7 +33,7 @@ def folders(module_folder, tensors):
     return [model(module_folder / f"whole-{i}", each) for i, each in enumerate(tensors)]
 
 
-@pytest.fixture(params=sorted(merge_methods))
+@pytest.fixture(params=METHODS)
 def tree(request, folders):
     """``tree(folders)``: a recipe of each method, with parameters that keep it busy."""
     method = merge_methods[request.param]

@@ -11,12 +11,16 @@ import numpy as np
 from evomerge.dtypes import FLOAT32
 from evomerge.merging.plan import Plan, plan_merge
 from evomerge.merging.stream import Options, run
+from evomerge.methods.base import merge_methods
 from evomerge.recipe import Recipe
 from tests.checkpoint.safetensors_files import write, write_index
 
 WIDTH, ROWS = 6, 10
 HEAD, EMBEDDING, NORM = "lm_head.weight", "model.embed_tokens.weight", "model.norm.weight"
 QUERY, UP = "self_attn.q_proj.weight", "mlp.up_proj.weight"
+
+# Methods that need no texts: those are tried with whole models, in test_measured.py.
+METHODS = sorted(n for n in merge_methods if not hasattr(merge_methods[n].steps, "measures"))
 
 Arrays = Mapping[str, np.ndarray]
 

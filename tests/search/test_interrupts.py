@@ -19,7 +19,7 @@ def test_an_interrupted_search_says_how_it_goes_on_and_loses_nothing(tmp_path: P
     path = config(tmp_path / "stopped", models)
     run = path.parent / "run"
     with started(begin(path), run) as running:
-        assert at_lines(12)(running)
+        assert at_lines(5)(running)
         os.kill(running.process.pid, sign)
         assert running.process.wait(60) == 130
         last = running.output().splitlines()[-1]
