@@ -136,13 +136,18 @@ def kill_and_resume(begin: Words, resume: Words, run: Path, moments: Sequence[Mo
 
 @contextmanager
 def started(words: Words, run: Path) -> Iterator[Running]:
-    """A process group of its own, of which nothing is left afterwards."""
+    """A process group of its own, of which nothing is left afterwards.
+
+    It heeds Ctrl-C, also where a shell runs the tests in the background, which then ignore it.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 list(words), stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
+        signal.signal(signal.SIGINT, before)
         try:
             yield Running(process, run, log)
         finally:

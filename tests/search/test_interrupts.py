@@ -13,14 +13,6 @@ from tests.search.test_kills import begin, resume
 from tests.search.tiny_runs import config, family
 
 
-@pytest.fixture(autouse=True)
-def _heeded():
-    """Tests that a shell runs in the background ignore Ctrl-C, and so would what they start."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_search_says_how_it_goes_on_and_loses_nothing(tmp_path: Path, sign):
     models = family(tmp_path / "models")
