@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.utils import logging
 
 from evomerge.errors import CheckpointError, EvaluationError, unknown
 from evomerge.evaluators.base import LoadedModel
@@ -16,6 +18,18 @@ DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 # What transformers raises for a folder that is not, or not quite, a model.
 UNLOADABLE = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the progress bars of transformers, which its users know from loading models."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def load_model(

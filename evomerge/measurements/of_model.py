@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers.utils import logging
 
 from evomerge.checkpoint.source import Source
 from evomerge.errors import MergeError
-from evomerge.evaluators.loading import load_model
+from evomerge.evaluators.loading import load_model, quiet
 from evomerge.families import Family, family_of
 from evomerge.measurements.grams import Grams, is_linear
 from evomerge.measurements.squares import (
@@ -112,7 +110,7 @@ def measure(source: Source, kind: str, data: Data, device: str, folder: Path) ->
 
 
 def _subject(source: Source, data: Data, device: str) -> Subject:
-    with _quiet():
+    with quiet():
         loaded = load_model(source.folder, device=device, dtype="float32", label=source.label)
     model: Any = loaded.model
     tied = bool(getattr(model.config, "tie_word_embeddings", False))
@@ -133,18 +131,6 @@ def _subject(source: Source, data: Data, device: str) -> Subject:
             _copy(source, found, parameter)
     items = read_items(data, loaded.tokenizer, source.label)
     return Subject(model, items, names, family, source.label)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps transformers from drawing bars of its own."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _copy(source: Source, name: str, parameter: Tensor) -> None:

@@ -9,7 +9,6 @@ So the answer is proven for every element, or the tensor is refused by name.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -19,10 +18,10 @@ from transformers import PreTrainedModel
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import convert_and_load_state_dict_in_model
 from transformers.modeling_utils import LoadStateDictConfig
-from transformers.utils import logging
 
 from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.errors import MergeError
+from evomerge.evaluators.loading import quiet
 from evomerge.families import Family
 
 # Numbers whole elements exactly, up to 2**53.
@@ -72,18 +71,6 @@ def find_landing(model: PreTrainedModel, infos: Sequence[TensorInfo], family: Fa
                 runs[name].append(run)
     _check_filled(model, runs)
     return runs
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without the progress bars of transformers, which its users know from loading models."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _twin(model: PreTrainedModel) -> PreTrainedModel:

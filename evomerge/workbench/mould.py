@@ -21,11 +21,11 @@ from transformers import PreTrainedTokenizerBase
 
 from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.evaluators.base import LoadedModel
-from evomerge.evaluators.loading import load_model
+from evomerge.evaluators.loading import load_model, quiet
 from evomerge.merging.folder import Documents
 from evomerge.merging.plan import Plan
 from evomerge.workbench.hollow import write_hollow
-from evomerge.workbench.landing import find_landing, gaps, quiet
+from evomerge.workbench.landing import find_landing, gaps
 from evomerge.workbench.live import Live
 from evomerge.workbench.places import places_of, stored
 from evomerge.workbench.renumbering import Habits, habits_of, landing_by, together

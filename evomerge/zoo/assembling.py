@@ -14,7 +14,7 @@ from evomerge.zoo.courses import Budget
 from evomerge.zoo.crew import Job, Progress, Tick, work_off
 from evomerge.zoo.family import Member, Workshop, members
 from evomerge.zoo.layout import Zoo
-from evomerge.zoo.models import quiet
+from evomerge.zoo.models import without_remarks
 
 # A tenth of a training is Python, of which there is one at a time: more would wait for each other.
 MOST_WORKERS = 4
@@ -23,7 +23,7 @@ MOST_WORKERS = 4
 def assemble(zoo: Zoo, seed: int, budget: Budget, progress: Progress) -> None:
     """Makes what is missing. What ``progress`` raises ends it; nothing is left half done."""
     workshop = Workshop(zoo, seed, budget)
-    with quiet(), _same_threads():
+    with without_remarks(), _same_threads():
         work_off(_jobs(workshop), progress, workers=min(os.cpu_count() or 1, MOST_WORKERS))
 
 

@@ -10,7 +10,8 @@ from warnings import catch_warnings, simplefilter
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers import PreTrainedTokenizerFast as Tokenizer
-from transformers.utils import logging
+
+from evomerge.evaluators.loading import quiet
 
 LAYERS, HIDDEN, HEADS, INNER = 4, 96, 4, 256
 
@@ -52,14 +53,8 @@ def save(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def without_remarks() -> Iterator[None]:
     """Keeps transformers from drawing bars of its own, and from what peft does to be told to us."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        with catch_warnings():
-            simplefilter("ignore", FutureWarning)  # peft calls transformers by an old name
-            yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
+    with quiet(), catch_warnings():
+        simplefilter("ignore", FutureWarning)  # peft calls transformers by an old name
+        yield
