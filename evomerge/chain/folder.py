@@ -18,8 +18,8 @@ from pathlib import Path
 from evomerge.config.chained import ChainConfig, read_either
 from evomerge.errors import OutputError, SearchError, StudyError
 from evomerge.study import Study
-from evomerge.study.files import explained, sync_folder, temporary_name, write_whole
-from evomerge.study.folder import CHAIN, CONFIG, LEDGER
+from evomerge.study.files import explained, temporary_name, write_whole
+from evomerge.study.folder import CHAIN, CLAIMING, CONFIG, LEDGER, claim
 from evomerge.study.folder import read_config as read_run_config
 from evomerge.study.lock import LOCK, RunLock
 
@@ -144,16 +144,9 @@ def begun(run: Path, config: ChainConfig) -> Iterator[Chain]:
         OutputError: the folder cannot be made or written.
     """
     check_new(run)
-    made = [folder for folder in (run, *run.parents) if not folder.exists()]
     with ExitStack() as undo:
-        with explained(run, "try again or choose another folder"):
-            undo.callback(_remove_empty, made)
-            run.mkdir(parents=True, exist_ok=True)
-            for folder in made:
-                sync_folder(folder.parent)
-            lock = RunLock(run)
-            undo.callback(lock.release)
-            check_new(run)  # again: another process may have been faster
+        with explained(run, CLAIMING):
+            lock = claim(run, check_new, undo)
             undo.callback(_remove_files, run)
             write_whole(run / CHAIN, config.written(run.absolute()).encode())
         chain = Chain.open(run)
@@ -186,9 +179,3 @@ def _remove_files(run: Path) -> None:
     for name in (CHAIN, *_LEFTOVERS):
         with suppress(OSError):
             (run / name).unlink()
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    for folder in folders:
-        with suppress(OSError):
-            folder.rmdir()

@@ -30,6 +30,8 @@ CONFIG, ENVIRONMENT, LEDGER = "config.yaml", "environment.json", "study.jsonl"
 ITEMS, FRONT = "items", "front"
 CHAIN = "chain.yaml"
 _FILES = (CONFIG, ENVIRONMENT, LEDGER)
+# What to do when a folder cannot be made.
+CLAIMING = "try again or choose another folder"
 # What a creation that was killed may have left.
 _LEFTOVERS = {LOCK, CONFIG, ENVIRONMENT, ITEMS, FRONT, *map(temporary_name, _FILES)}
 
@@ -76,18 +78,36 @@ def begun(run: Path) -> Iterator[RunLock]:
         OutputError: the folder cannot be made or written.
     """
     check_new(run)
-    made = [folder for folder in (run, *run.parents) if not os.path.exists(folder)]
-    with explained(run, "try again or choose another folder"), ExitStack() as undo:
-        undo.callback(_remove_empty, made)
-        run.mkdir(parents=True, exist_ok=True)
-        for folder in made:
-            sync_folder(folder.parent)
-        lock = RunLock(run)
-        undo.callback(lock.release)
-        check_new(run)  # again: another process may have been faster
+    with explained(run, CLAIMING), ExitStack() as undo:
+        lock = claim(run, check_new, undo)
         undo.callback(_remove_files, run)
         yield lock
         undo.pop_all()
+
+
+def claim(run: Path, check: Callable[[Path], None], undo: ExitStack) -> RunLock:
+    """Makes a folder and takes its lock.
+
+    Args:
+        run: the folder, a place that ``check`` has let pass.
+        check: raises for a place where nothing may begin. It is asked once more under the lock, as
+            another process may have been faster.
+        undo: gets what takes both back.
+
+    Raises:
+        SearchError: from ``check``, or another process is beginning something there.
+        OutputError: from ``check``.
+        OSError: the folder cannot be made or written.
+    """
+    made = [folder for folder in (run, *run.parents) if not os.path.exists(folder)]
+    undo.callback(_remove_empty, made)
+    run.mkdir(parents=True, exist_ok=True)
+    for folder in made:
+        sync_folder(folder.parent)
+    lock = RunLock(run)
+    undo.callback(lock.release)
+    check(run)
+    return lock
 
 
 def fill(run: Path, config: str, environment: Mapping[str, object], ledger: bytes) -> None:
