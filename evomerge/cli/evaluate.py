@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from typer import Argument, Option
 
-from evomerge.cli.scoring import evaluators_for, hush_libraries, status_line
+from evomerge.cli.scoring import evaluators_for, hush_libraries, lm_eval_keys, status_line
 from evomerge.cli.tables import Form
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  the signature is the command line
     At least one of --tasks, --evaluator and --perplexity says what to score.
     """
     lm_eval = {
-        "task": [task.strip() for task in tasks.split(",") if task.strip()],
-        "include_path": [str(path) for path in include_path or []],
-        "limit": limit,
+        **lm_eval_keys(tasks, include_path, limit),
         "num_fewshot": num_fewshot,
         "apply_chat_template": apply_chat_template,
         "batch_size": batch_size,

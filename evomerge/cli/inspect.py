@@ -14,6 +14,7 @@ from typer import Argument, Option
 
 from evomerge.cli.layers_asked import Asked
 from evomerge.cli.quantities import count_in_words, in_words
+from evomerge.cli.scoring import lm_eval_keys
 from evomerge.cli.tables import Form, table
 from evomerge.errors import MergeError
 from evomerge.inspection import (
@@ -80,9 +81,7 @@ def inspect(  # noqa: PLR0913, PLR0917  the signature is the command line
     With --layers it runs the model: its score without each layer, by --tasks, --evaluator or the
     bits per byte of the text; and how alike its streams are. Of a recipe, it shows the seams.
     """
-    named = [task.strip() for task in tasks.split(",") if task.strip()]
-    folders = [str(path) for path in include_path or []]
-    lm_eval = {"task": named, "include_path": folders, "limit": limit}
+    lm_eval = lm_eval_keys(tasks, include_path, limit)
     asked = Asked(against, lm_eval, evaluator or [], text, picture, device, form)
     (_look if layers else _read)(what, asked)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from evomerge.cli.evaluate import as_json, as_text, scores_of
-from evomerge.cli.scoring import evaluators_for, hush_libraries, status_line
+from evomerge.cli.scoring import evaluators_for, hush_libraries, lm_eval_keys, status_line
 from evomerge.cli.stack_recipe import layers_from
 from evomerge.cli.tables import Form
 
@@ -65,11 +65,7 @@ def parallel(  # noqa: PLR0913, PLR0917  the signature is the command line
     They all read the same stream, and the mean of what they hand on is what follows reads; with
     --loops, it goes through them again. No recipe says this: it is for looking, not for export.
     """
-    lm_eval = {
-        "task": [task.strip() for task in tasks.split(",") if task.strip()],
-        "include_path": [str(path) for path in include_path or []],
-        "limit": limit,
-    }
+    lm_eval = lm_eval_keys(tasks, include_path, limit)
     evaluators = evaluators_for("stack parallel", lm_eval, evaluator or [], perplexity or [])
     hush_libraries()
     from evomerge.evaluators.loading import load_model

@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from evomerge.evaluators.base import Evaluator
 
 
+def lm_eval_keys(
+    tasks: str, include_path: Sequence[Path] | None, limit: float | None
+) -> dict[str, object]:
+    """The keys of the evaluator ``lm_eval`` that a command line gives."""
+    return {
+        "task": [task.strip() for task in tasks.split(",") if task.strip()],
+        "include_path": [str(path) for path in include_path or []],
+        "limit": limit,
+    }
+
+
 def evaluators_for(
     verb: str, lm_eval: Mapping[str, object], functions: Sequence[str], texts: Sequence[Path]
 ) -> list[Evaluator]:
