@@ -3,7 +3,7 @@
 Families, as data:
 
 - `places`, `symmetry`, `known`: which group acts on which axis of which tensor of a family
-- `layout`, `declared`: where that is in one model
+- `layout`, `declared`, `on_disk`: where that is in one model
 
 Elements:
 
@@ -18,5 +18,5 @@ Aligning:
 - `attention`, `gauges`, `likeness`: the heads of a layer, in spite of their gauges
 - `matching`, `balancing`: the best move of one group, in models whose factors are balanced
 - `weight_matching`: one group after the other, until none gains
-- `fit`, `aligning`: what it gains; `pairs`: the same for two models on disk
+- `fit`: what it gains
 """

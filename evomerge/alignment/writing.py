@@ -11,7 +11,7 @@ import torch
 from evomerge.alignment.checking import check_same, logits_in
 from evomerge.alignment.elements import Element, is_exact
 from evomerge.alignment.moving import moved
-from evomerge.alignment.pairs import layout_of_checkpoint
+from evomerge.alignment.on_disk import layout_of_source
 from evomerge.checkpoint.config import DTYPE_KEYS
 from evomerge.checkpoint.reader import Checkpoint
 from evomerge.checkpoint.shards import INDEX, index_of
@@ -53,7 +53,7 @@ def write_moved(
         AlignmentError: the family has no declaration, or the model would compute something else.
         OutputError: the folder cannot be written.
     """
-    layout = layout_of_checkpoint(source)
+    layout = layout_of_source(source)
     infos = [_written(source.info(name), exact=is_exact(element)) for name in source.names()]
     _check_is_none_of([source], out, force=force)
     with FolderWriter(out, infos, shard_bytes=SHARD_BYTES, force=force) as writer:

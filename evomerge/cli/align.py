@@ -13,7 +13,7 @@ from evomerge.cli.tables import table
 from evomerge.errors import AlignmentError
 
 if TYPE_CHECKING:
-    from evomerge.alignment.aligning import Alignment
+    from evomerge.aligners.base import Alignment
 
 COLUMNS = ("group", "before", "after", "moved", "of")
 
@@ -38,8 +38,8 @@ def align(  # noqa: PLR0913, PLR0917  the signature is the command line
     weights are before and after, and how much the logits changed, which is rounding, or nothing is
     written.
     """
-    from evomerge.alignment.aligning import Settings
-    from evomerge.alignment.pairs import align_checkpoint
+    from evomerge.aligners.base import Settings
+    from evomerge.aligners.pairs import align_sources
     from evomerge.alignment.writing import check_place, write_moved
     from evomerge.checkpoint.reader import open_checkpoint
     from evomerge.cli.scoring import hush_libraries
@@ -51,7 +51,7 @@ def align(  # noqa: PLR0913, PLR0917  the signature is the command line
         raise AlignmentError(f"--{error}") from error
     with open_checkpoint(source) as moving, open_checkpoint(to) as anchor:
         check_place(moving, anchor, out, force=force)
-        found = align_checkpoint(moving, anchor, settings)
+        found = align_sources(moving, anchor, settings)
         elements = sum(moving.info(name).size for name in moving.names())
         with progress_bar(f"writing {out.name}", elements) as advance:
             change = write_moved(moving, found.element, out, force=force, progress=advance)

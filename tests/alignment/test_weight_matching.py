@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from evomerge.alignment.aligning import Settings, align
+from evomerge.aligners.base import Pair, Settings, align
 from evomerge.alignment.drawing import random_element
 from evomerge.alignment.elements import Heads, Units, invert
 from evomerge.alignment.fit import fits
@@ -95,7 +95,7 @@ def test_siblings_are_left_alone(kind, noise, tmp_path):
     base = random_model(tmp_path / "base", kind)
     models = [fine_tuned(tmp_path / str(seed), base, seed=seed, noise=noise) for seed in (1, 2)]
     anchor, source = map(in_memory, models)
-    found = align(layout_of_model(anchor), reader(anchor), reader(source), Settings())
+    found = align(Pair(layout_of_model(anchor), reader(anchor), reader(source)), Settings())
     assert found.siblings
     assert found.element == {}
     assert [(fit.moved, fit.after - fit.before) for fit in found.fits] == [(0, 0.0)] * len(GROUPS)
@@ -105,7 +105,7 @@ def test_a_sibling_whose_gauge_alone_was_changed_is_no_sibling(folders):
     anchor, source = (in_memory(folders("llama")) for _ in range(2))
     layout = layout_of_model(anchor)
     move_model(source, random_element(layout.only(["values"]), 0))
-    found = align(layout, reader(anchor), reader(source), Settings())
+    found = align(Pair(layout, reader(anchor), reader(source)), Settings())
     assert not found.siblings
     moved = {fit.group: fit.moved for fit in found.fits}
     assert moved == {"residual": 0, "neurons": 0, "heads": 0, "keys": 0, "values": 4}
@@ -115,7 +115,8 @@ def test_a_sibling_whose_gauge_alone_was_changed_is_no_sibling(folders):
 def test_strangers_are_no_siblings(groups, strangers):
     anchor, source = map(in_memory, strangers)
     settings = Settings(groups=groups)
-    found = align(layout_of_model(anchor), reader(anchor), reader(source), settings)
+    pair = Pair(layout_of_model(anchor), reader(anchor), reader(source))
+    found = align(pair, settings)
     assert not found.siblings
 
 

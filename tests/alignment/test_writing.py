@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 from evomerge.alignment.declared import layout_of
 from evomerge.alignment.drawing import random_element
 from evomerge.alignment.elements import Units, invert
-from evomerge.alignment.pairs import layout_of_checkpoint
+from evomerge.alignment.on_disk import layout_of_source
 from evomerge.alignment.writing import write_moved
 from evomerge.checkpoint.reader import open_checkpoint
 from evomerge.errors import AlignmentError, CheckpointError, OutputError
@@ -26,7 +26,7 @@ from tests.alignment.kinds import KINDS
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_family_is_written(kind, folders, tmp_path):
     with open_checkpoint(str(folders(kind))) as source:
-        element = random_element(layout_of_checkpoint(source), 0)
+        element = random_element(layout_of_source(source), 0)
         assert write_moved(source, element, tmp_path / "out") <= 1e-5
     with open_checkpoint(str(tmp_path / "out")) as written:
         write_moved(written, invert(element), tmp_path / "back")
@@ -39,20 +39,20 @@ def test_every_family_is_written(kind, folders, tmp_path):
 @pytest.mark.parametrize("kind", ["gpt2", "gpt_neox"])
 def test_the_first_published_files_are_read(kind, folders, tmp_path):
     with open_checkpoint(str(folders(kind, original=True))) as source:
-        element = random_element(layout_of_checkpoint(source), 0)
+        element = random_element(layout_of_source(source), 0)
         assert write_moved(source, element, tmp_path / "out") <= 1e-5
 
 
 def test_float64_is_checked_in_float64(folders, tmp_path):
     with open_checkpoint(str(folders("gemma3", dtype="float64"))) as source:
-        element = random_element(layout_of_checkpoint(source), 0)
+        element = random_element(layout_of_source(source), 0)
         assert write_moved(source, element, tmp_path / "out") <= 1e-10
 
 
 @pytest.mark.parametrize(("groups", "kept"), [(["residual", "heads"], True), (["values"], False)])
 def test_sixteen_bits_stay_where_nothing_is_rounded(groups, kept, folders, tmp_path):
     with open_checkpoint(str(folders("llama", dtype="bfloat16"))) as source:
-        element = random_element(layout_of_checkpoint(source).only(groups), 0)
+        element = random_element(layout_of_source(source).only(groups), 0)
         assert write_moved(source, element, tmp_path / "out") <= 1e-5
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["dtype"] == ("bfloat16" if kept else "float32")
@@ -64,7 +64,7 @@ def test_shards_and_tokenizer(tmp_path):
     options = Options(shard_bytes=20_000, tokenizer=word_tokenizer(("the", "cat", "sat")))
     random_model(tmp_path / "model", options=options)
     with open_checkpoint(str(tmp_path / "model")) as source:
-        write_moved(source, random_element(layout_of_checkpoint(source), 0), tmp_path / "out")
+        write_moved(source, random_element(layout_of_source(source), 0), tmp_path / "out")
     assert AutoTokenizer.from_pretrained(tmp_path / "out")("the cat").input_ids
 
 
@@ -89,7 +89,7 @@ def test_a_model_that_lacks_a_tensor_is_refused(folders, tmp_path):
     """Before transformers draws what is missing at random, and finds that the logits changed."""
     broken = without(folders("llama"), tmp_path / "broken", "model.norm.weight")
     with open_checkpoint(str(broken)) as source:
-        element = random_element(layout_of_checkpoint(source), 0)
+        element = random_element(layout_of_source(source), 0)
         with pytest.raises(CheckpointError, match=r"broken: model.norm.weight is missing"):
             write_moved(source, element, tmp_path / "out")
     assert list(tmp_path.iterdir()) == [broken]
@@ -106,13 +106,13 @@ def test_a_model_that_lacks_a_part_of_a_layer_is_refused(names, message, folders
     names = [f"model.layers.1.{name}.weight" for name in names]
     broken = without(folders("llama"), tmp_path / "broken", *names)
     with open_checkpoint(str(broken)) as source, pytest.raises(CheckpointError, match=message):
-        layout_of_checkpoint(source)
+        layout_of_source(source)
 
 
 def test_the_source_is_not_replaced(tmp_path):
     folder = random_model(tmp_path / "model")
     with open_checkpoint(str(folder)) as source:
-        element = random_element(layout_of_checkpoint(source), 0)
+        element = random_element(layout_of_source(source), 0)
         with pytest.raises(OutputError, match="would replace model, which is being aligned"):
             write_moved(source, element, folder, force=True)
 
@@ -134,7 +134,7 @@ LLAMA = {
 @pytest.mark.parametrize("kind", ["mixtral", "qwen3_moe"])
 def test_mixtures_of_experts_do_not_align_yet(kind, folders):
     with open_checkpoint(str(folders(kind))) as source, pytest.raises(AlignmentError) as error:
-        layout_of_checkpoint(source)
+        layout_of_source(source)
     assert "is a mixture of experts; such models merge, but do not align yet" in str(error.value)
 
 

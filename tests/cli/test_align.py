@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from evomerge.alignment.drawing import random_element
-from evomerge.alignment.pairs import layout_of_checkpoint
+from evomerge.alignment.on_disk import layout_of_source
 from evomerge.alignment.writing import write_moved
 from evomerge.checkpoint.reader import open_checkpoint
 from evomerge.zoo.random_models import Options, random_model
@@ -19,7 +19,7 @@ from tests.cli.test_errors import documented, listing, said
 
 def plant(source: str, out) -> None:
     with open_checkpoint(source) as checkpoint:
-        write_moved(checkpoint, random_element(layout_of_checkpoint(checkpoint), 0), out)
+        write_moved(checkpoint, random_element(layout_of_source(checkpoint), 0), out)
 
 
 def rows(text: str) -> dict[str, list[str]]:

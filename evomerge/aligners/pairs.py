@@ -6,33 +6,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from evomerge.alignment.aligning import Alignment, Settings, align
-from evomerge.alignment.declared import layout_of
+from evomerge.aligners.base import Alignment, Pair, Settings, align
 from evomerge.alignment.layout import Group, HeadGroup, Layout
 from evomerge.alignment.matching import Floats, Read, finite
-from evomerge.checkpoint.quantised import quantisation_of
-from evomerge.checkpoint.reader import Checkpoint
+from evomerge.alignment.on_disk import layout_of_source
+from evomerge.checkpoint.source import Source
 from evomerge.dtypes import FLOAT32, FLOAT64
 from evomerge.errors import AlignmentError
 from evomerge.families import Family, family_of
 
 
-def layout_of_checkpoint(source: Checkpoint) -> Layout:
-    """Where the units of each group stand in a model on disk.
-
-    Raises:
-        AlignmentError: the family has no declaration, a tensor is not in it, or it is quantised.
-        CheckpointError: config.json does not say enough.
-    """
-    if (how := quantisation_of(source.config)) is not None:
-        raise AlignmentError(
-            f"{source.label}: is quantised ({how}); align the model that it was made from"
-        )
-    shapes = {name: source.info(name).shape for name in source.names()}
-    return layout_of(source.config, shapes, source.label)
-
-
-def align_checkpoint(source: Checkpoint, anchor: Checkpoint, settings: Settings) -> Alignment:
+def align_sources(source: Source, anchor: Source, settings: Settings) -> Alignment:
     """Finds what brings a model to an anchor. Writes nothing.
 
     Raises:
@@ -46,18 +30,19 @@ def align_checkpoint(source: Checkpoint, anchor: Checkpoint, settings: Settings)
             f"{source.label}: is {families[0].name}, {anchor.label} is {families[1].name}; "
             "only models of one family are aligned"
         )
-    layout = layout_of_checkpoint(source)
-    _check_sizes(source, layout, anchor, layout_of_checkpoint(anchor))
+    layout = layout_of_source(source)
+    _check_sizes(source, layout, anchor, layout_of_source(anchor))
     # A head may be tied in one model and not in the other.
     names = {families[1].bare(name): name for name in anchor.names()}
     common = {n: axes for n, axes in layout.tensors.items() if families[0].bare(n) in names}
     for name in common:
         _check_shape(name, source, anchor, names[families[0].bare(name)])
     reads = _reader(anchor, families[0], names), _reader(source, families[0], {})
-    return align(Layout(layout.groups, common), *reads, settings)
+    pair = Pair(Layout(layout.groups, common), *reads, (anchor, source))
+    return align(pair, settings)
 
 
-def _check_sizes(source: Checkpoint, mine: Layout, anchor: Checkpoint, other: Layout) -> None:
+def _check_sizes(source: Source, mine: Layout, anchor: Source, other: Layout) -> None:
     layers = [sum(name.startswith("heads.") for name in each.groups) for each in (mine, other)]
     if layers[0] != layers[1]:
         raise AlignmentError(
@@ -79,7 +64,7 @@ def _said(group: Group) -> str:
     return f"{group.size} units"
 
 
-def _check_shape(name: str, source: Checkpoint, anchor: Checkpoint, other: str) -> None:
+def _check_shape(name: str, source: Source, anchor: Source, other: str) -> None:
     mine, theirs = source.info(name).shape, anchor.info(other).shape
     if mine != theirs:
         raise AlignmentError(
@@ -88,12 +73,12 @@ def _check_shape(name: str, source: Checkpoint, anchor: Checkpoint, other: str) 
         )
 
 
-def _reader(checkpoint: Checkpoint, family: Family, names: Mapping[str, str]) -> Read:
+def _reader(model: Source, family: Family, names: Mapping[str, str]) -> Read:
     """Reads tensors in float32, or in float64 where they are that; by ``names`` of bare ones."""
 
     def read(name: str) -> Floats:
-        tensor = checkpoint.load(names.get(family.bare(name), name))
+        tensor = model.load(names.get(family.bare(name), name))
         wide: Floats = tensor.astype(FLOAT64 if tensor.dtype == np.float64 else FLOAT32, copy=False)
-        return finite(wide, f"{checkpoint.label}: {name}")
+        return finite(wide, f"{model.label}: {name}")
 
     return read

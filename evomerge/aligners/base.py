@@ -1,0 +1,166 @@
+"""What an aligner is: it finds the element that brings one model to another.
+
+It is a function of its settings and of the two models: never of the clock or of global random
+state. What it finds is checked by whoever applies it, not by the aligner.
+
+@aligner("weight_matching")
+class WeightMatching:
+    def __init__(self, setup: Setup, *, sweeps: int = 100) -> None: ...  # keywords are YAML keys
+    def find(self, pair: Pair) -> Element: ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol, TypeVar
+
+from evomerge.alignment.elements import Element
+from evomerge.alignment.fit import Fit, fits
+from evomerge.alignment.layout import GROUPS, Layout
+from evomerge.alignment.matching import Read
+from evomerge.checkpoint.source import Source
+from evomerge.errors import AlignmentError, RecipeError, unknown
+from evomerge.registry import Registry, check_keywords
+
+# Siblings, which grew from one base, have cosines above 0.95; strangers below 0.5. Gauges always
+# turn a little: of what noise lies between siblings they take up their share of its dimensions, at
+# most width / (2 hidden), a quarter in tiny models. A gauge that was moved takes up all of it.
+NEAR, SHARE = 0.5, 0.3
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models of one layout.
+
+    Attributes:
+        layout: of both, by the names of the source; it lets move only what was asked for.
+        anchor: reads the tensors of the model that stays, by the names of the source.
+        source: reads those of the model to be moved.
+        models: the two as they are on disk, the anchor first, for aligners that run them; None
+            where there are only weights.
+    """
+
+    layout: Layout
+    anchor: Read
+    source: Read
+    models: tuple[Source, Source] | None = None
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every aligner is made from.
+
+    Attributes:
+        seed: of everything that it draws.
+    """
+
+    seed: int = 0
+
+
+class Aligner(Protocol):
+    """Finds what brings a model to an anchor."""
+
+    def find(self, pair: Pair) -> Element:
+        """The element that is applied to the source.
+
+        Raises:
+            AlignmentError: the models cannot be aligned in this way.
+        """
+
+
+A = TypeVar("A", bound=type[Aligner])
+
+aligners: Registry[Callable[..., Aligner]] = Registry("aligner", package="evomerge.aligners")
+
+
+def aligner(name: str) -> Callable[[A], A]:
+    """Registers the class it decorates under ``name``."""
+
+    def enter(make: A) -> A:
+        aligners.add(name, make)
+        return make
+
+    return enter
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to align.
+
+    Attributes:
+        method: the name of an aligner.
+        groups: what may be moved, of `GROUPS`.
+        seed: of everything that is drawn.
+        options: keywords of the aligner.
+    """
+
+    method: str = "weight_matching"
+    groups: Collection[str] = GROUPS
+    seed: int = 0
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuses what does not exist.
+
+        Raises:
+            AlignmentError: there is no such method, group or option.
+        """
+        if self.method not in aligners:
+            raise AlignmentError(f"method: {unknown('aligner', self.method, aligners)}")
+        if not self.groups:
+            raise AlignmentError(f"groups: found none; available: {', '.join(GROUPS)}")
+        for group in self.groups:
+            if group not in GROUPS:
+                raise AlignmentError(f"groups: {unknown('group', group, GROUPS)}")
+        try:
+            self.aligner()
+        except RecipeError as error:
+            raise AlignmentError(str(error)) from error
+
+    def aligner(self) -> Aligner:
+        """The aligner that they describe.
+
+        Raises:
+            RecipeError: it has no such option, or none of this value.
+        """
+        make = partial(aligners[self.method], Setup(self.seed))
+        check_keywords(make, self.options, self.method)
+        return make(**self.options)
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """What was found.
+
+    Attributes:
+        element: what brings the model to the anchor; empty for siblings.
+        fits: what it gains, for each kind of groups that was asked for.
+        siblings: whether the models stand alike already, so that nothing is moved.
+    """
+
+    element: Element
+    fits: tuple[Fit, ...]
+    siblings: bool
+
+
+def align(pair: Pair, settings: Settings) -> Alignment:
+    """Brings one of two models to the other.
+
+    Raises:
+        AlignmentError: they cannot be aligned in this way.
+    """
+    asked = Pair(pair.layout.only(settings.groups), pair.anchor, pair.source, pair.models)
+    element = settings.aligner().find(asked)
+    found = tuple(fits(asked.layout, pair.anchor, pair.source, element))
+    if all(map(_stands, found)):
+        as_is = tuple(Fit(fit.group, fit.before, fit.before, 0, fit.units) for fit in found)
+        return Alignment({}, as_is, siblings=True)
+    return Alignment(element, found, siblings=False)
+
+
+def _stands(fit: Fit) -> bool:
+    """Whether the units of a kind of groups stand in both models where they stood in their base."""
+    still = not fit.moved or fit.group in {"keys", "values"}
+    return still and fit.before > NEAR and fit.after - fit.before < SHARE * (1 - fit.before)
