@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evomerge.alignment.places import Place
+from evomerge.alignment.places import DOWNS, OUTPUTS, Place
 
 Indices = NDArray[np.int64]
 
@@ -113,6 +113,18 @@ class Layout:
             for span in spans
         }
         return found - {group}
+
+    def readers(self) -> dict[str, str]:
+        """For each group of a layer the matrix that reads its units.
+
+        Of neurons that is the down projection, of heads the output projection.
+        """
+        return {
+            group: name
+            for group in self.groups
+            for name, _, span in self.of(group)
+            if span.place in {DOWNS, OUTPUTS}
+        }
 
     def only(self, kinds: Collection[str]) -> Layout:
         """The same model, of which only some of `GROUPS` may be moved."""

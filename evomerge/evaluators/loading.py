@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
@@ -13,6 +14,9 @@ from transformers.utils import logging
 
 from evomerge.errors import CheckpointError, EvaluationError, unknown
 from evomerge.evaluators.base import LoadedModel
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -53,14 +57,24 @@ def load_model(
         CheckpointError: there is no such model, or its files are not a whole one.
         EvaluationError: there is no such device or dtype.
     """
+    tokenizer = load_tokenizer(folder, trust_remote_code=trust_remote_code)
+    model = load_weights(folder, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    return LoadedModel(model, tokenizer, label or str(folder), folder=_here(Path(folder)))
+
+
+def load_weights(
+    folder: str | Path,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    trust_remote_code: bool = False,
+) -> PreTrainedModel:
+    """The model alone: as `load_model` has it, and with the same arguments and errors."""
     place = str(folder)
+    _check_place(folder)
     if dtype not in DTYPES:
         raise EvaluationError(f"{place}: {unknown('dtype', dtype, DTYPES)}")
-    if not Path(folder).is_dir() and not _may_be_an_id(place):
-        raise CheckpointError(f"{place}: no such folder; give a model folder or a Hugging Face id")
-    _refuse_pickles(Path(folder))
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=trust_remote_code)
         model, report = AutoModelForCausalLM.from_pretrained(
             place,
             dtype=dtype,
@@ -71,8 +85,23 @@ def load_model(
     except UNLOADABLE as error:
         raise CheckpointError(_cannot_load(place, error)) from error
     _refuse_holes(place, report)
-    placed = _placed(model, device).eval().requires_grad_(False)
-    return LoadedModel(placed, tokenizer, label or place, folder=_here(Path(folder)))
+    return _placed(model, device).eval().requires_grad_(False)
+
+
+def load_tokenizer(
+    folder: str | Path, *, trust_remote_code: bool = False
+) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder, or of a Hugging Face id.
+
+    Raises:
+        CheckpointError: there is no such folder, or no tokenizer in it.
+    """
+    _check_place(folder)
+    place = str(folder)
+    try:
+        return AutoTokenizer.from_pretrained(place, trust_remote_code=trust_remote_code)
+    except UNLOADABLE as error:
+        raise CheckpointError(_cannot_load(place, error)) from error
 
 
 def outline_model(
@@ -86,8 +115,8 @@ def outline_model(
         CheckpointError: the folder has no configuration or no tokenizer.
     """
     place = str(folder)
+    tokenizer = load_tokenizer(folder, trust_remote_code=trust_remote_code)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=trust_remote_code)
         config = AutoConfig.from_pretrained(place, trust_remote_code=trust_remote_code)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(
@@ -106,6 +135,13 @@ def _here(folder: Path) -> Callable[[], Path] | None:
 def _may_be_an_id(label: str) -> bool:
     """Whether ``label`` has the form of a Hugging Face id: ``name`` or ``owner/name``."""
     return label.count("/") <= 1 and not label.startswith(("/", ".", "~")) and "\\" not in label
+
+
+def _check_place(folder: str | Path) -> None:
+    place = str(folder)
+    if not Path(folder).is_dir() and not _may_be_an_id(place):
+        raise CheckpointError(f"{place}: no such folder; give a model folder or a Hugging Face id")
+    _refuse_pickles(Path(folder))
 
 
 def _refuse_pickles(folder: Path) -> None:

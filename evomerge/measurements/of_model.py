@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -14,8 +13,7 @@ from torch import Tensor, nn
 
 from evomerge.checkpoint.source import Source
 from evomerge.errors import MergeError
-from evomerge.evaluators.loading import load_model, quiet
-from evomerge.families import Family, family_of
+from evomerge.evaluators.loading import load_tokenizer
 from evomerge.measurements.grams import Grams, is_linear
 from evomerge.measurements.squares import (
     SquaredGradients,
@@ -23,7 +21,8 @@ from evomerge.measurements.squares import (
     log_probability,
     not_finite,
 )
-from evomerge.measurements.stages import Stages, batches_of, layers_of
+from evomerge.measurements.stages import Batch, Stages, batches_of
+from evomerge.measurements.subject import Subject, subject_of
 from evomerge.measurements.texts import read_items
 from evomerge.methods.measured import EMPIRICAL_FISHER, GRAM
 from evomerge.recipe.data import Data
@@ -58,29 +57,6 @@ class Writing:
         (self.folder / INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A model in memory, about to be measured.
-
-    Attributes:
-        model: in float32.
-        items: token ids.
-        names: what a parameter in memory is called on disk, where it is the same tensor.
-        family: of the model.
-        label: what messages call it.
-    """
-
-    model: Any
-    items: Sequence[Sequence[int]]
-    names: Mapping[str, str]
-    family: Family
-    label: str
-
-    def on_disk(self, module: str, part: str) -> str | None:
-        """The name on disk of a module's ``weight`` or ``bias``."""
-        return self.names.get(f"{module}.{part}")
-
-
 def measure(source: Source, kind: str, data: Data, device: str, folder: Path) -> None:
     """Measures a model and writes what it finds into an empty folder.
 
@@ -94,13 +70,15 @@ def measure(source: Source, kind: str, data: Data, device: str, folder: Path) ->
     Raises:
         EvomergeError: the model or the texts cannot be read; gradients are not finite.
     """
-    subject = _subject(source, data, device)
+    subject = subject_of(source, device)
+    items = read_items(data, load_tokenizer(source.folder), source.label)
     writing = Writing(folder)
     if kind == GRAM:
-        _measure_grams(subject, data, writing)
+        _measure_grams(subject, batches_of(items, data.batch, subject.device), writing)
         norm = 1.0
     else:
-        norm = _measure_fisher(subject, data, writing, empirical=kind == EMPIRICAL_FISHER)
+        seed = None if kind == EMPIRICAL_FISHER else data.seed
+        norm = _measure_fisher(subject, items, seed, writing)
     if not writing.tensors:
         raise MergeError(
             f"{source.label}: transformers holds none of its tensors as they are on disk, so "
@@ -109,48 +87,11 @@ def measure(source: Source, kind: str, data: Data, device: str, folder: Path) ->
     writing.finish(norm)
 
 
-def _subject(source: Source, data: Data, device: str) -> Subject:
-    with quiet():
-        loaded = load_model(source.folder, device=device, dtype="float32", label=source.label)
-    model: Any = loaded.model
-    tied = bool(getattr(model.config, "tie_word_embeddings", False))
-    if tied and source.config.get("tie_word_embeddings") is False:
-        raise MergeError(
-            f"{source.label}: its adapter unties the head from the embedding; merge the adapter "
-            "into its model first"
-        )
-    family = family_of(source.config, source.names(), source.label)
-    bare = {family.bare(name): name for name in source.names()}
-    head = getattr(model.get_output_embeddings(), "weight", None)
-    names: dict[str, str] = {}
-    for name, parameter in model.named_parameters():
-        # Some heads have another name in memory.
-        found = bare.get(family.head if parameter is head and not tied else family.bare(name))
-        if found is not None and source.info(found).shape == tuple(parameter.shape):
-            names[name] = found
-            _copy(source, found, parameter)
-    items = read_items(data, loaded.tokenizer, source.label)
-    return Subject(model, items, names, family, source.label)
-
-
-def _copy(source: Source, name: str, parameter: Tensor) -> None:
-    """Gives a parameter the source's numbers: those of the folder, or what an adapter made."""
-    array = source.load(name).astype("float32")
-    with torch.no_grad():
-        parameter.copy_(torch.from_numpy(array))
-
-
-def _measure_grams(subject: Subject, data: Data, writing: Writing) -> None:
-    model = subject.model
-    places = (f"{root}{subject.family.layers}".rstrip(".") for root in subject.family.roots)
-    found = layers_of(model, places)
-    if found is None:
-        raise MergeError(f"{subject.label}: transformers' model has no list of layers")
-    place, layers = found
-    linear = {name: each for name, each in model.named_modules() if is_linear(each)}
-    batches = batches_of(subject.items, data.batch, next(model.parameters()).device)
+def _measure_grams(subject: Subject, batches: Sequence[Batch], writing: Writing) -> None:
+    place, layers = subject.layers()
+    linear = {name: each for name, each in subject.model.named_modules() if is_linear(each)}
     outside = Grams({n: m for n, m in linear.items() if not n.startswith(f"{place}.")})
-    stages = Stages(model, layers, subject.label)
+    stages = Stages(subject.model, layers, subject.label)
     stages.begin(batches, outside)
     _write_grams(subject, outside, writing)
     for number in range(len(layers)):
@@ -178,16 +119,20 @@ def _write_grams(subject: Subject, grams: Grams, writing: Writing) -> None:
             writing.tensors[bias] = {**entry, "partner": weight}
 
 
-def _measure_fisher(subject: Subject, data: Data, writing: Writing, *, empirical: bool) -> float:
-    """Returns the length of the whole diagonal as one vector."""
+def _measure_fisher(
+    subject: Subject, items: Sequence[Sequence[int]], seed: int | None, writing: Writing
+) -> float:
+    """Returns the length of the whole diagonal as one vector.
+
+    Outcomes are drawn from ``seed``; where it is None, they are what the items say.
+    """
     parameters = dict(subject.model.named_parameters())
     squares = SquaredGradients({n: parameters[n] for n in subject.names})
-    device = next(iter(parameters.values())).device
     try:
-        for number, item in enumerate(subject.items):
-            tokens = torch.tensor([item], device=device)
+        for number, item in enumerate(items):
+            tokens = torch.tensor([item], device=subject.device)
             logits = subject.model(input_ids=tokens, use_cache=False).logits[0, :-1]
-            outcomes = tokens[0, 1:] if empirical else drawn(logits, data.seed, number)
+            outcomes = tokens[0, 1:] if seed is None else drawn(logits, seed, number)
             squares.add(log_probability(logits, outcomes))
     finally:
         squares.close()

@@ -47,9 +47,9 @@ def read_items(data: Data, tokenizer: PreTrainedTokenizerBase, label: str) -> li
     """
     file = Path(data.file)
     items: list[list[int]] = []
-    for passage in _passages(file):
-        tokens = _encoded(passage, tokenizer, label)
-        items += _windows(tokens, data.length) if file.suffix != ".jsonl" else [tokens]
+    for passage in passages_of(file):
+        tokens = encoded(passage, tokenizer, label)
+        items += windows_of(tokens, data.length) if file.suffix != ".jsonl" else [tokens]
         short = next((item for item in items[-1:] if len(item) < FEWEST), None)
         if short is not None and file.suffix == ".jsonl":
             raise MergeError(
@@ -66,7 +66,12 @@ def read_items(data: Data, tokenizer: PreTrainedTokenizerBase, label: str) -> li
     return [item[: data.length] for item in items[: data.items]]
 
 
-def _passages(file: Path) -> Iterator[Passage]:
+def passages_of(file: Path) -> Iterator[Passage]:
+    """What stands in a text, as one, or in the lines of a JSON Lines file, one by one.
+
+    Raises:
+        MergeError: the file cannot be read, or a line holds nothing to read.
+    """
     try:
         if file.suffix == ".jsonl":
             yield from (_passage(row) for row in read_rows(file))
@@ -97,7 +102,12 @@ def _passage(row: Row) -> Passage:
     )
 
 
-def _encoded(passage: Passage, tokenizer: PreTrainedTokenizerBase, label: str) -> list[int]:
+def encoded(passage: Passage, tokenizer: PreTrainedTokenizerBase, label: str) -> list[int]:
+    """The token ids of a passage, a text's behind the token that begins a text.
+
+    Raises:
+        MergeError: it holds what the tokenizer or its chat template does not take.
+    """
     start = tokenizer.bos_token_id
     start = tokenizer.eos_token_id if start is None else start
     before = [] if start is None or passage.text is None else [start]
@@ -139,7 +149,7 @@ def _unknown(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
     return signs[0] if 0 < len(signs) < len(word) else word
 
 
-def _windows(tokens: Sequence[int], length: int) -> list[list[int]]:
+def windows_of(tokens: Sequence[int], length: int) -> list[list[int]]:
     """Consecutive pieces of ``length`` tokens; what is left over at the end is left out."""
     starts = range(0, len(tokens) - length + 1, length)
     return [list(tokens[start : start + length]) for start in starts]

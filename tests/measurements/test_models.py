@@ -11,7 +11,7 @@ from transformers.pytorch_utils import Conv1D
 from evomerge.checkpoint.reader import open_checkpoint
 from evomerge.checkpoint.source import open_source
 from evomerge.errors import MergeError
-from evomerge.measurements import kept, of_model
+from evomerge.measurements import kept, of_model, subject
 from evomerge.measurements.kept import measurements_of
 from evomerge.measurements.squares import drawn
 from evomerge.measurements.texts import read_items
@@ -173,16 +173,16 @@ def test_what_was_begun_and_not_finished_leaves_nothing(tmp_path, monkeypatch, c
 
 def test_layers_that_do_not_follow_each_other_are_refused(tmp_path, monkeypatch):
     one, _ = models(tmp_path)
-    load = of_model.load_model
+    load = subject.load_weights
 
     def skipping(*arguments, **options):
-        loaded = load(*arguments, **options)
-        last = loaded.model.model.layers[-1]
+        model = load(*arguments, **options)
+        last = model.model.layers[-1]
         last.register_forward_hook(lambda module, _, out: out * next(counter))
-        return loaded
+        return model
 
     counter = iter([1.0, 1.0, 2.0, 2.0])
-    monkeypatch.setattr(of_model, "load_model", skipping)
+    monkeypatch.setattr(subject, "load_weights", skipping)
     with pytest.raises(MergeError, match="one: its layers do not simply follow each other"):
         measurements_of(open_checkpoint(str(one)), GRAM, data(texts(tmp_path)), "cpu")
 
