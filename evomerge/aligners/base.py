@@ -16,17 +16,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, TypeVar
 
-from evomerge.alignment.elements import Element
+from evomerge.alignment.elements import Element, identity
 from evomerge.alignment.fit import Fit, fits
 from evomerge.alignment.layout import GROUPS, Layout
 from evomerge.alignment.matching import Read
+from evomerge.alignment.rotations import Rotation
 from evomerge.checkpoint.source import Source
 from evomerge.errors import AlignmentError, RecipeError, unknown
 from evomerge.registry import Registry, check_keywords
 
-# Siblings, which grew from one base, have cosines above 0.95; strangers below 0.5. Gauges always
-# turn a little: of what noise lies between siblings they take up their share of its dimensions, at
-# most width / (2 hidden), a quarter in tiny models. A gauge that was moved takes up all of it.
+# Siblings, which grew from one base, have cosines above 0.95; strangers below 0.5. Gauges and
+# rotations always turn a little: of what noise lies between siblings they take up their share of
+# its dimensions, at most width / (2 hidden), a quarter in tiny models. One that was moved takes up
+# all of it.
 NEAR, SHARE = 0.5, 0.3
 
 
@@ -154,13 +156,14 @@ def align(pair: Pair, settings: Settings) -> Alignment:
     asked = Pair(pair.layout.only(settings.groups), pair.anchor, pair.source, pair.models)
     element = settings.aligner().find(asked)
     found = tuple(fits(asked.layout, pair.anchor, pair.source, element))
-    if all(map(_stands, found)):
-        as_is = tuple(Fit(fit.group, fit.before, fit.before, 0, fit.units) for fit in found)
-        return Alignment({}, as_is, siblings=True)
+    if all(_stands(fit, element) for fit in found):
+        as_is = fits(asked.layout, pair.anchor, pair.source, identity(asked.layout))
+        return Alignment({}, tuple(as_is), siblings=True)
     return Alignment(element, found, siblings=False)
 
 
-def _stands(fit: Fit) -> bool:
+def _stands(fit: Fit, element: Element) -> bool:
     """Whether the units of a kind of groups stand in both models where they stood in their base."""
-    still = not fit.moved or fit.group in {"keys", "values"}
+    turns = fit.group in {"keys", "values"} or isinstance(element.get(fit.group), Rotation)
+    still = turns or not fit.moved
     return still and fit.before > NEAR and fit.after - fit.before < SHARE * (1 - fit.before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,8 +21,17 @@ def align_sources(source: Source, anchor: Source, settings: Settings) -> Alignme
     """Finds what brings a model to an anchor. Writes nothing.
 
     Raises:
-        AlignmentError: a family has no declaration, the models are not of one family and size, or
-            hold NaN or infinity.
+        AlignmentError: as `pair_of`; or the models hold NaN or infinity.
+        CheckpointError: a config.json does not say enough.
+    """
+    return align(pair_of(source, anchor), settings)
+
+
+def pair_of(source: Source, anchor: Source) -> Pair:
+    """Two models that can be aligned. Reads headers, no weights.
+
+    Raises:
+        AlignmentError: a family has no declaration, or the models are not of one family and size.
         CheckpointError: a config.json does not say enough.
     """
     families = [family_of(each.config, each.names(), each.label) for each in (source, anchor)]
@@ -38,8 +48,7 @@ def align_sources(source: Source, anchor: Source, settings: Settings) -> Alignme
     for name in common:
         _check_shape(name, source, anchor, names[families[0].bare(name)])
     reads = _reader(anchor, families[0], names), _reader(source, families[0], {})
-    pair = Pair(Layout(layout.groups, common), *reads, (anchor, source))
-    return align(pair, settings)
+    return Pair(replace(layout, tensors=common), *reads, (anchor, source))
 
 
 def _check_sizes(source: Source, mine: Layout, anchor: Source, other: Layout) -> None:

@@ -8,15 +8,21 @@ from __future__ import annotations
 import numpy as np
 
 from evomerge.alignment.elements import Element, Move, Units
+from evomerge.alignment.folding import folded
 from evomerge.alignment.gauges import balancing
 from evomerge.alignment.layout import HeadGroup, Layout, UnitGroup
 from evomerge.alignment.matching import Floats, Read, Side, attention_of
 
 
 def balanced(layout: Layout, read: Read) -> Element:
-    """The element that brings a model into balance; nothing changes places."""
-    side = Side(layout, read, {})
-    moves: dict[str, Move] = {}
+    """The element that brings a model into balance; nothing changes places.
+
+    Where the residual stream may be rotated, gains are folded first.
+    """
+    turned = [n for n, g in layout.groups.items() if isinstance(g, UnitGroup) and g.turned]
+    folds: dict[str, Move] = {name: folded(layout, read) for name in turned}
+    side = Side(layout, read, folds)
+    moves = dict(folds)
     for name, group in layout.groups.items():
         if isinstance(group, HeadGroup):
             moves[name] = balancing(attention_of(group, layout.of(name), side))

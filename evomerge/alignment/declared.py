@@ -20,6 +20,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 HIDDEN = ("hidden_size", "n_embd")
 HEADS = ("num_attention_heads", "n_head")
 
+_PERMUTED = "its residual stream has no rotations: take an aligner that permutes it"
+
 # What every layer has, by the kinds of places, and the groups in which it moves.
 IN_A_LAYER = {
     "neurons": "neurons",
@@ -50,6 +52,7 @@ def layout_of(config: Config, shapes: Shapes, where: str) -> Layout:
     groups: dict[str, Group] = {"residual": stream}
     neurons: dict[str, int] = {}
     tensors: dict[str, Spans] = {}
+    names = {family.bare(name): name for name in shapes}
     for name, shape in shapes.items():
         if family.is_buffer(name):
             continue
@@ -59,7 +62,8 @@ def layout_of(config: Config, shapes: Shapes, where: str) -> Layout:
                 f"{where}: {name}: is not among the tensors whose symmetries are known for "
                 f"{family.name}; such a model merges, but is not aligned"
             )
-        laid = _Laid(f"{where}: {name}", family.layer_of(name), heads, neurons)
+        norm = names.get(_norm_of(name, family, symmetry) or "")
+        laid = _Laid(f"{where}: {name}", family.layer_of(name), heads, neurons, norm)
         pairs = zip(declared, shape, strict=True)
         tensors[name] = tuple(laid.spans(along, size) for along, size in pairs)
     _check_layers(tensors, layers, f"{where}: config.json says '{family.layer_count}': {layers}")
@@ -67,7 +71,26 @@ def layout_of(config: Config, shapes: Shapes, where: str) -> Layout:
         name = f"neurons.{layer}"
         groups[f"heads.{layer}"] = heads
         groups[name] = UnitGroup(neurons[name], symmetry.scaled, symmetry.scaled)
-    return Layout(groups, tensors)
+    return Layout(groups, tensors, _unturned(family, symmetry, tensors, where), symmetry.base)
+
+
+def _norm_of(name: str, family: Family, symmetry: Symmetry) -> str | None:
+    """The bare name of the gains behind which a tensor reads, or which it is."""
+    generic, layer = family.unnumbered(name), family.layer_of(name)
+    behind = (norm for part, norm in symmetry.norms.items() if generic.startswith(part))
+    norm = generic if generic in symmetry.norms.values() else next(behind, None)
+    return norm if norm is None or layer is None else family.numbered(norm, layer)
+
+
+def _unturned(family: Family, symmetry: Symmetry, tensors: Mapping[str, Spans], where: str) -> str:
+    """Why the residual stream of a model cannot be rotated."""
+    if not symmetry.signed:
+        return f"{where}: is {family.name}, whose norms subtract a mean; {_PERMUTED}"
+    if not symmetry.norms:
+        return f"{where}: is {family.name}, which has norms behind what it writes; {_PERMUTED}"
+    if not any(family.bare(name) == family.head for name in tensors):
+        return f"{where}: its head is tied to its embedding; {_PERMUTED}"
+    return ""
 
 
 def _check_layers(tensors: Mapping[str, Spans], layers: int, stated: str) -> None:
@@ -134,6 +157,7 @@ class _Laid:
     layer: int | None
     heads: HeadGroup
     neurons: dict[str, int]
+    norm: str | None
 
     def spans(self, along: Along, size: int) -> tuple[Span, ...]:
         """What stands along an axis of this size."""
@@ -166,7 +190,7 @@ class _Laid:
 
     def _span(self, place: Place, size: int, where: np.ndarray | None) -> Span:
         if place.kind == "residual":
-            return Span("residual", place, where)
+            return Span("residual", place, where, self.norm)
         if place.kind == "neurons":
             name = f"neurons.{self.layer}"
             if self.neurons.setdefault(name, size) != size:

@@ -7,9 +7,11 @@ from math import log, sqrt
 import numpy as np
 from numpy.random import Generator
 
-from evomerge.alignment.elements import Floats, Heads, Move, Units
+from evomerge.alignment.actions import Floats
+from evomerge.alignment.elements import Heads, Move, Units
 from evomerge.alignment.layout import HeadGroup, Layout, UnitGroup
 from evomerge.alignment.rotary import in_planes
+from evomerge.alignment.rotations import Rotation
 
 # Factors lie between 0.3 and 3, and a gauge has a condition number of at most 10.
 LEAST, MOST = 0.3, 3.0
@@ -17,12 +19,17 @@ CONDITION = 10.0
 
 
 def random_element(layout: Layout, seed: int) -> dict[str, Move]:
-    """An element that moves all that a layout lets move, drawn from ``seed``."""
+    """An element that moves all that a layout lets move, drawn from ``seed``.
+
+    Where it rotates the residual stream, it is for a model whose gains are all 1.
+    """
     random = np.random.default_rng(seed)
     return {name: _drawn(group, random) for name, group in layout.groups.items()}
 
 
 def _drawn(group: UnitGroup | HeadGroup, random: Generator) -> Move:
+    if isinstance(group, UnitGroup) and group.turned:
+        return Rotation(np.linalg.qr(random.normal(size=(group.size, group.size)))[0], {})
     if isinstance(group, UnitGroup):
         scales = np.ones(group.size)
         if group.signed:

@@ -8,33 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from evomerge.alignment.layout import Group, HeadGroup, Layout
-from evomerge.alignment.places import Place
-
-Indices = NDArray[np.int64]
-Floats = NDArray[np.floating]
+from evomerge.alignment.actions import Action, Floats, Indices
+from evomerge.alignment.layout import Group, HeadGroup, Layout, Span
+from evomerge.alignment.rotations import Rotation
 
 # Factors this near to 1 are 1: what is left of rounding where an element is undone.
 NEAR = 1e-9
-
-
-class Action(NamedTuple):
-    """What an element does along one axis.
-
-    Attributes:
-        order: ``(blocks,)``: which block of the axis comes to each place.
-        factors: ``(blocks, width, width)``, by which a block is multiplied there; None for 1.
-        width: numbers in a block.
-    """
-
-    order: Indices
-    factors: Floats | None
-    width: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +31,12 @@ class Units:
     order: Indices
     scales: Floats
 
-    def at(self, place: Place) -> Action:
+    def at(self, span: Span) -> Action:
         """What is done where the units stand in a role."""
-        if place.role in {"follows", "carried"} or (self.scales == 1).all():
+        role = span.place.role
+        if role in {"follows", "carried"} or (self.scales == 1).all():
             return Action(self.order, None)
-        scales = self.scales if place.role == "writes" else 1 / self.scales
+        scales = self.scales if role == "writes" else 1 / self.scales
         return Action(self.order, scales[:, None, None])
 
     def after(self, first: Units) -> Units:
@@ -72,6 +55,11 @@ class Units:
     def moved(self) -> int:
         """How many units stand elsewhere, or have another sign."""
         return int(((self.order != np.arange(len(self.order))) | (self.scales < 0)).sum())
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether numbers only change places and signs."""
+        return bool((abs(self.scales) == 1).all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +82,9 @@ class Heads:
         each = len(self.order) // len(self.keys)
         return self.order[::each] // each
 
-    def at(self, place: Place) -> Action:
+    def at(self, span: Span) -> Action:
         """What is done where the heads stand in a role."""
-        width = self.keys.shape[-1]
+        place, width = span.place, self.keys.shape[-1]
         factors = self.values if place.kind in {"values", "outputs"} else self.keys
         of_queries = place.kind in {"queries", "outputs"}
         order = self.order if of_queries else self.groups
@@ -127,8 +115,13 @@ class Heads:
         """How many query heads stand elsewhere."""
         return int((self.order != np.arange(len(self.order))).sum())
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether numbers only change places."""
+        return _is_one(self.keys) and _is_one(self.values)
 
-Move = Units | Heads
+
+Move = Units | Heads | Rotation
 # By the name of the group; a group that is not there stays as it is.
 Element = Mapping[str, Move]
 
@@ -147,6 +140,8 @@ def invert(element: Element) -> dict[str, Move]:
 def nothing(group: Group) -> Move:
     """The element of a group that leaves everything as it is."""
     if not isinstance(group, HeadGroup):
+        if group.turned:
+            return Rotation(np.eye(group.size), {})
         return Units(np.arange(group.size), np.ones(group.size))
     one = np.tile(np.eye(group.width), (group.groups, 1, 1))
     return Heads(np.arange(group.heads), one, one)
@@ -159,19 +154,22 @@ def identity(layout: Layout) -> dict[str, Move]:
 
 def is_exact(element: Element) -> bool:
     """Whether numbers only change places and signs, so that no rounding comes in."""
-    return all(
-        (abs(move.scales) == 1).all()
-        if isinstance(move, Units)
-        else _is_one(move.keys) and _is_one(move.values)
-        for move in element.values()
-    )
+    return all(move.is_exact for move in element.values())
 
 
 def _after(second: Move, first: Move) -> Move:
-    if isinstance(second, Units) and isinstance(first, Units):
-        return second.after(first)
-    if isinstance(second, Heads) and isinstance(first, Heads):
-        return second.after(first)
+    match second, first:
+        case Units(), Units():
+            return second.after(first)
+        case Heads(), Heads():
+            return second.after(first)
+        case Rotation(), Rotation():
+            return second.after(first)
+        case Rotation(), Units():
+            return second.after_units(first.order, first.scales)
+        case Units(), Rotation():
+            back = second.inverse()
+            return first.inverse().after_units(back.order, back.scales).inverse()
     raise ValueError("elements of different models")
 
 

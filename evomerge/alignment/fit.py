@@ -9,9 +9,10 @@ from math import sqrt
 import numpy as np
 
 from evomerge.alignment.elements import Element, Heads, Units
-from evomerge.alignment.layout import GROUPS, Layout, Span, kind_of
+from evomerge.alignment.layout import GROUPS, Layout, Span, UnitGroup, kind_of
 from evomerge.alignment.matching import Floats, Read
 from evomerge.alignment.moving import Array, moved, rows_of
+from evomerge.alignment.rotations import Rotation
 
 # Rows that are multiplied at a time: a few megabytes.
 ROWS = 256
@@ -38,6 +39,8 @@ class Fit:
         moved: units that stand elsewhere or have another sign; of keys and values, the heads whose
             gauge has changed.
         units: their number.
+        error: how far the weights in which these groups stand are from the anchor's after the
+            move, as a share of the norm of the anchor's.
     """
 
     group: str
@@ -45,6 +48,7 @@ class Fit:
     after: float
     moved: int
     units: int
+    error: float
 
 
 def fits(layout: Layout, anchor: Read, source: Read, element: Element) -> list[Fit]:
@@ -73,6 +77,7 @@ def _told(layout: Layout, sums: Mapping[str, Floats], element: Element) -> Itera
                 _cosine(after_product, first, after),
                 sum(moved for moved, _ in counts),
                 sum(units for _, units in counts),
+                sqrt(max(first + after - 2 * after_product, 0.0) / first) if first else 0.0,
             )
 
 
@@ -80,8 +85,9 @@ def _counts(layout: Layout, name: str, group: str, element: Element) -> Iterator
     """How many units of a group in the layout are moved, of how many."""
     move = element.get(name)
     described = layout.groups[name]
-    if isinstance(move, Units) and kind_of(name) == group:
-        yield move.moved(), len(move.order)
+    if isinstance(move, Units | Rotation) and isinstance(described, UnitGroup):
+        if kind_of(name) == group:
+            yield move.moved(), described.size
     elif isinstance(move, Heads) and group in getattr(described, "moving", ()):
         gauges = {"keys": move.keys, "values": move.values}
         if group == "heads":

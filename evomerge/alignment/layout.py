@@ -27,11 +27,13 @@ class UnitGroup:
         size: their number.
         signed: whether they may change their sign.
         scaled: whether they may have any factor but 0.
+        turned: whether they are rotated all together, in place of all this.
     """
 
     size: int
     signed: bool = False
     scaled: bool = False
+    turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,14 @@ class Span(NamedTuple):
         group: its name.
         place: what stands there.
         where: the indices along the axis, ``(n,)``, in the order of the units; None for all.
+        norm: the tensor with the gains behind which the stream is read here, or which it is; None
+            where rotations do not reach.
     """
 
     group: str
     place: Place
     where: Indices | None = None
+    norm: str | None = None
 
 
 Spans = tuple[tuple[Span, ...], ...]
@@ -87,10 +92,15 @@ class Layout:
     Attributes:
         groups: by name, such as ``residual`` or ``heads.3``, in the order of the network.
         tensors: by the names of the model, for each axis the spans along it.
+        unturned: why rotations of the residual stream are no symmetry, naming the model; empty if
+            they are one.
+        base: what is stored of a norm's gain is the gain less this.
     """
 
     groups: Mapping[str, Group]
     tensors: Mapping[str, Spans]
+    unturned: str = ""
+    base: float = 0.0
 
     @cached_property
     def _places(self) -> Mapping[str, list[tuple[str, int, Span]]]:
@@ -140,7 +150,7 @@ class Layout:
             name: tuple(tuple(span for span in axis if span.group in groups) for axis in axes)
             for name, axes in self.tensors.items()
         }
-        return Layout(groups, tensors)
+        return replace(self, groups=groups, tensors=tensors)
 
 
 def kind_of(group: str) -> str:

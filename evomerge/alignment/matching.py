@@ -15,6 +15,8 @@ from evomerge.alignment.gauges import best_gauge
 from evomerge.alignment.layout import HeadGroup, Layout, Span, UnitGroup
 from evomerge.alignment.likeness import likeness
 from evomerge.alignment.moving import moved, rows_of
+from evomerge.alignment.procrustes import best_rotation
+from evomerge.alignment.rotations import Rotation
 from evomerge.errors import AlignmentError
 
 Floats = NDArray[np.floating]
@@ -72,6 +74,10 @@ def best_move(name: str, now: Move, sides: tuple[Side, Side], known: Collection[
         for tensor, axis, span in layout.of(name)
         if span.place.role != "carried" and _others(layout, tensor, name) <= {*known}
     ]
+    if isinstance(now, Rotation):
+        places = (where for where in telling if where[2].place.role != "follows")
+        pairs = ((sides[0].rows(*where), sides[1].rows(*where)) for where in places)
+        return best_rotation(pairs, now)
     if isinstance(group, HeadGroup) and isinstance(now, Heads):
         rows = [attention_of(group, telling, side) for side in sides]
         return _best_heads(rows[0], rows[1], now)
@@ -124,7 +130,7 @@ def _best_heads(first: Attention, other: Attention, now: Heads) -> Heads:
     """Tries the order in which heads are most alike, and the order in which they stand."""
     orders = [now.order]
     if "heads" in first.group.moving:
-        orders.append(_order(likeness(first, other), first.group))
+        orders.append(best_order(likeness(first, other), first.group))
     found = [best_gauge(first, other, order) for order in orders]
     best, near = max(found, key=lambda each: each[1])
     gain = near - _nearness(first, other.chosen(now.order), now)
@@ -143,7 +149,7 @@ def _nearness(first: Attention, chosen: Attention, now: Heads) -> float:
     )
 
 
-def _order(alike: Floats, group: HeadGroup) -> NDArray[np.int64]:
+def best_order(alike: Floats, group: HeadGroup) -> NDArray[np.int64]:
     """The best order of query heads that keeps groups together: an assignment in assignments."""
     each, count = group.per_group, group.groups
     inner = np.zeros((count, count, each), np.int64)

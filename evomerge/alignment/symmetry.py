@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evomerge.alignment.places import Along
 
@@ -22,6 +22,10 @@ class Symmetry:
             otherwise. Its planes are pairs of half the turned width apart.
         normed: whether queries and keys pass a norm of their own, which leaves a plane its sign
             only.
+        norms: for each reader of the residual stream, by what its name begins with, the tensor
+            with the gains of the norm before it, if it is read behind norms that subtract no mean
+            and nothing else has gains. Then it may be rotated.
+        base: what is stored of such a gain is the gain less this.
     """
 
     tensors: Mapping[str, tuple[Along, ...]]
@@ -29,3 +33,5 @@ class Symmetry:
     scaled: bool = True
     rotary: float = 1.0
     normed: bool = False
+    norms: Mapping[str, str] = field(default_factory=dict)
+    base: float = 0.0

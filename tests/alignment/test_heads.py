@@ -40,7 +40,7 @@ def acted(one: Attention, heads: Heads) -> Attention:
     )
     changed = []
     for blocks, place in parts:
-        action = heads.at(place)
+        action = heads.at(Span("heads.0", place))
         rows = blocks[action.order]
         changed.append(rows if action.factors is None else action.factors @ rows)
     return Attention(one.group, *changed)
