@@ -15,6 +15,8 @@ from evomerge.measurements.own_text import paragraphs, shuffled
 from evomerge.measurements.texts import Passage, encoded, passages_of, windows_of
 from evomerge.recipe.data import Data
 
+# What messages call the text that comes with Python.
+OWN = "the text of Python"
 # Without a file: so many tokens of what Python brings with it, in texts of so many.
 TOKENS, LENGTH = 2048, 128
 # In config.json: how many tokens a model reads at once.
@@ -24,8 +26,8 @@ POSITIONS = ("max_position_embeddings", "n_positions")
 def probe_tokens(source: Source, data: Data | None = None) -> Tensor:
     """``(texts, length)``, int64: the beginning of a file, in the tokens of a model.
 
-    Passages follow each other without a gap, and are cut into texts of one length: that of
-    ``data``, or as many tokens as the model reads at once, if these are fewer.
+    Passages follow each other without a gap, and are cut into texts of one length. A model that
+    reads fewer tokens at once gets more and shorter texts.
 
     Args:
         source: the model.
@@ -38,24 +40,20 @@ def probe_tokens(source: Source, data: Data | None = None) -> Tensor:
             know.
     """
     tokenizer = load_tokenizer(source.folder)
+    wanted, longest = (TOKENS, LENGTH) if data is None else (data.items * data.length, data.length)
     limits = (source.config.get(key) for key in POSITIONS)
-    wanted = LENGTH if data is None else data.length
-    length = min([wanted, *(each for each in limits if isinstance(each, int))])
-    texts = TOKENS // length if data is None else data.items
+    length = min([longest, *(each for each in limits if isinstance(each, int))])
+    texts = wanted // length
     tokens: list[int] = []
     for passage in _own() if data is None else passages_of(Path(data.file)):
         tokens += encoded(passage, tokenizer, source.label)
         if len(tokens) >= texts * length:
-            break
-    found = windows_of(tokens, length)[:texts]
-    if len(found) < texts:
-        where = "the text of Python" if data is None else data.file
-        raise MergeError(
-            f"{where}: {len(tokens)} tokens for {source.label}, and {texts} texts of {length} are "
-            "asked for; give a longer text, or ask for fewer or shorter ones"
-        )
-    return torch.tensor(found)
+            return torch.tensor(windows_of(tokens[: texts * length], length))
+    raise MergeError(
+        f"{OWN if data is None else data.file}: {len(tokens)} tokens of {source.label}, and "
+        f"{texts * length} are asked for; give a longer text, or ask for fewer"
+    )
 
 
 def _own() -> Iterable[Passage]:
-    return (Passage("the text of Python", f"{part}\n\n") for part in shuffled(paragraphs()))
+    return (Passage(OWN, f"{part}\n\n") for part in shuffled(paragraphs()))

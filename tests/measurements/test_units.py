@@ -119,12 +119,12 @@ def test_a_probe_is_cut_from_a_file(tmp_path):
     assert (whole.reshape(3, 6) == lines).all()
 
 
-def test_texts_of_a_probe_are_no_longer_than_a_model_reads(tmp_path):
+def test_a_model_that_reads_little_at_once_gets_more_and_shorter_texts(tmp_path):
     one, _ = models(tmp_path)
     source = open_checkpoint(str(one))
     (tmp_path / "long.txt").write_text("the cat sat on a mat " * 100, "utf-8")
-    assert probe_tokens(source, data(tmp_path / "long.txt", items=2, length=99)).shape == (2, 64)
-    with pytest.raises(MergeError, match=r"texts.jsonl: \d+ tokens for one, and 6 texts of 64"):
+    assert probe_tokens(source, data(tmp_path / "long.txt", items=2, length=99)).shape == (3, 64)
+    with pytest.raises(MergeError, match=r"texts.jsonl: \d+ tokens of one, and 576 are asked for"):
         probe_tokens(source, data(texts(tmp_path), length=99))
 
 
