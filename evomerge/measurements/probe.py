@@ -23,7 +23,7 @@ TOKENS, LENGTH = 2048, 128
 POSITIONS = ("max_position_embeddings", "n_positions")
 
 
-def probe_tokens(source: Source, data: Data | None = None) -> Tensor:
+def probe_tokens(source: Source, data: Data | None = None, tokens: int = TOKENS) -> Tensor:
     """``(texts, length)``, int64: the beginning of a file, in the tokens of a model.
 
     Passages follow each other without a gap, and are cut into texts of one length. A model that
@@ -31,8 +31,9 @@ def probe_tokens(source: Source, data: Data | None = None) -> Tensor:
 
     Args:
         source: the model.
-        data: the file, and how many texts of which length; by default 2048 tokens of the text
-            that comes with Python.
+        data: the file, and how many texts of which length; by default the text that comes with
+            Python.
+        tokens: so many of that text.
 
     Raises:
         CheckpointError: the model has no tokenizer.
@@ -40,17 +41,17 @@ def probe_tokens(source: Source, data: Data | None = None) -> Tensor:
             know.
     """
     tokenizer = load_tokenizer(source.folder)
-    wanted, longest = (TOKENS, LENGTH) if data is None else (data.items * data.length, data.length)
+    wanted, longest = (tokens, LENGTH) if data is None else (data.items * data.length, data.length)
     limits = (source.config.get(key) for key in POSITIONS)
     length = min([longest, *(each for each in limits if isinstance(each, int))])
     texts = wanted // length
-    tokens: list[int] = []
+    found: list[int] = []
     for passage in _own() if data is None else passages_of(Path(data.file)):
-        tokens += encoded(passage, tokenizer, source.label)
-        if len(tokens) >= texts * length:
-            return torch.tensor(windows_of(tokens[: texts * length], length))
+        found += encoded(passage, tokenizer, source.label)
+        if len(found) >= texts * length:
+            return torch.tensor(windows_of(found[: texts * length], length))
     raise MergeError(
-        f"{OWN if data is None else data.file}: {len(tokens)} tokens of {source.label}, and "
+        f"{OWN if data is None else data.file}: {len(found)} tokens of {source.label}, and "
         f"{texts * length} are asked for; give a longer text, or ask for fewer"
     )
 
