@@ -22,7 +22,7 @@ from evomerge.errors import (
 )
 from evomerge.evaluators.base import Evaluator, LoadedModel
 from evomerge.evaluators.scores import Measure, Scores
-from evomerge.recipe import Recipe
+from evomerge.recipe import AnyRecipe
 from evomerge.searching import Probe, Prober
 from evomerge.trial import Contribution, Failure, ItemTable, Result, Score
 from evomerge.workbench import Workbench
@@ -61,7 +61,7 @@ class Objective:
         """Whether the same recipe gets the same scores."""
         return all(each.deterministic for each in self._evaluators.values())
 
-    def __call__(self, recipe: Recipe, probe: Probe | None = None) -> Result:
+    def __call__(self, recipe: AnyRecipe, probe: Probe | None = None) -> Result:
         """What came of ``recipe``; without scores if a ``probe`` shows that it is dead.
 
         Raises:
@@ -83,7 +83,7 @@ class Objective:
                     return Result(failure=failure, seconds=seconds)
             return self._scored(model, seconds)
 
-    def probed(self, prober: Prober) -> Callable[[Recipe], Result]:
+    def probed(self, prober: Prober) -> Callable[[AnyRecipe], Result]:
         """The same with a probe before it, as soon as there is one."""
         return lambda recipe: self(recipe, prober.find())
 

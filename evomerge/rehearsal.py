@@ -12,7 +12,7 @@ from time import perf_counter
 from evomerge.config.preparing import Prepared
 from evomerge.errors import EvomergeError, SearchError, placed
 from evomerge.objective import Objective
-from evomerge.recipe import ModelReference, Recipe
+from evomerge.recipe import AnyRecipe, ModelReference
 from evomerge.searching import Start, Unwatched, Watcher
 from evomerge.study.records import write_tables
 from evomerge.trial import BASELINES, Result
@@ -53,7 +53,7 @@ class Rehearsal:
 def models_of(prepared: Prepared) -> Sequence[ModelReference]:
     """Every model that is merged: those of the config, and those of recipes to start from."""
     named = [*prepared.kin.references.values()]
-    named += [reference for start in prepared.starts for reference in start.recipe.references()]
+    named += [each for start in prepared.starts for each in start.recipe.model_references()]
     return list(dict.fromkeys(named))
 
 
@@ -142,7 +142,7 @@ def _timed(prepared: Prepared, objective: Objective, share: float) -> tuple[floa
     return perf_counter() - began, result
 
 
-def _scored(prepared: Prepared, objective: Objective, recipe: Recipe) -> Result:
+def _scored(prepared: Prepared, objective: Objective, recipe: AnyRecipe) -> Result:
     """What came of a recipe, if it has the scores that the config asks for, or failed."""
     try:
         result = objective(recipe)

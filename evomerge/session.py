@@ -28,7 +28,8 @@ from evomerge.evidence import (
 )
 from evomerge.export import write_winners
 from evomerge.objective import Objective
-from evomerge.recipe import Recipe
+from evomerge.recipe import AnyRecipe
+from evomerge.recipe.adapters import recipe_in
 from evomerge.rehearsal import memory_of, models_of, proven
 from evomerge.searching import (
     Prober,
@@ -245,7 +246,7 @@ def _retry(runner: Runner) -> None:
                 point=failed.point,
                 subject=failed.number,
             )
-            runner.run(trial, Recipe.from_tree(failed.recipe), afresh=True)
+            runner.run(trial, recipe_in(failed.recipe), afresh=True)
 
 
 def _may_go_better(trial: Trial) -> bool:
@@ -275,7 +276,7 @@ def _judge(prepared: Prepared, study: Study, bench: Workbench, watcher: Watcher)
     watcher.note("scoring the finalists and all baselines on the holdout")
     objective = Objective(bench, prepared.holdout)
 
-    def score(recipe: Recipe) -> Result:
+    def score(recipe: AnyRecipe) -> Result:
         watcher.began(HOLDOUT, len(study.trials))
         return objective(recipe)
 

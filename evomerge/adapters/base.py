@@ -40,6 +40,21 @@ class Parameter:
     doc: str
     per_adapter: bool = False
 
+    @property
+    def per_model(self) -> bool:
+        """The same, to templates: an adapter is what they call a model."""
+        return self.per_adapter
+
+    @property
+    def ignored(self) -> bool:
+        """None is accepted without an effect."""
+        return False
+
+    @property
+    def required(self) -> bool:
+        """All have a default."""
+        return False
+
 
 @dataclass(frozen=True)
 class Task:
@@ -128,6 +143,11 @@ class Declaration:
     params: Mapping[str, Parameter]
     rank: str
     doc: str
+
+    @property
+    def base(self) -> str:
+        """What becomes of the base, to templates: the merged update is added to it."""
+        return "added_to"
 
 
 adapter_methods: Registry[Declaration] = Registry("method on adapters", "evomerge.adapters")

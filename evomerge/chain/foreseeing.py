@@ -21,7 +21,8 @@ from evomerge.config.preparing import prepare
 from evomerge.config.reading import Located
 from evomerge.errors import EvomergeError
 from evomerge.merging.folder import documents_of, write_merge
-from evomerge.merging.plan import Plan, plan_merge
+from evomerge.merging.plan import Plan
+from evomerge.merging.recipes import plan_of
 from evomerge.template import Template
 from evomerge.workbench.hollow import write_hollow
 
@@ -121,7 +122,7 @@ def _stages(config: ChainConfig, look: Look[T], make: Make, folder: Path) -> Ite
 
 def _plans(template: Template) -> list[Plan]:
     size = len(template.space)
-    return [plan_merge(template.fill(template.space.decode([at] * size))) for at in PLACES]
+    return [plan_of(template.fill(template.space.decode([at] * size))) for at in PLACES]
 
 
 def _differ(plans: Sequence[Plan]) -> bool:

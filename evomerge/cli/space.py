@@ -28,7 +28,7 @@ def space(
 
     Reads the models' headers, no weights.
     """
-    from evomerge.config.preparing import template_of
+    from evomerge.config.templates import template_of
     from evomerge.template.description import describe
 
     found = read_either(config)
@@ -42,7 +42,7 @@ def space(
 def _chain(config: ChainConfig, form: Form) -> str:
     """The space of every stage, with a model from the middle of each in the place of its winner."""
     from evomerge.chain.foreseeing import foreseen
-    from evomerge.config.preparing import template_of
+    from evomerge.config.templates import template_of
     from evomerge.template.description import describe
 
     def look(located: Located) -> tuple[Description, Template]:

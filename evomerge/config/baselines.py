@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from evomerge.recipe import ModelReference, Recipe
+from evomerge.recipe import AnyRecipe, ModelReference, Recipe
+from evomerge.recipe.adapters import AdapterRecipe
 from evomerge.searching import Start
 from evomerge.template import Template
+from evomerge.template.aliases import adapter_of
 
 # The values of the papers: TIES keeps the top fifth; DARE drops half and shares the weight out.
 TIES_DENSITY, DARE_DENSITY = 0.2, 0.5
@@ -52,14 +54,20 @@ def kin_of(tree: object, references: Mapping[str, ModelReference]) -> Kin:
     return Kin(base, tuple(alias for alias in references if alias != base), references)
 
 
-def baselines(kin: Kin, filled: Recipe) -> Iterator[Start]:
+def baselines(kin: Kin, filled: AnyRecipe) -> Iterator[Start]:
     """The base, every parent, their uniform soup, and the standard merges with their defaults.
+
+    Where adapters are merged, a parent is one of them on the base, and the standard merge is their
+    average.
 
     Args:
         kin: the models.
         filled: any recipe of the template; theirs are written in the same type, with the same
             tokens.
     """
+    if isinstance(filled, AdapterRecipe):
+        yield from _of_adapters(kin, filled)
+        return
     shared = {key: value for key, value in filled.tree().items() if key in SHARED_KEYS}
     if kin.base is not None:
         yield Start("base", _alone(kin, kin.base, shared))
@@ -97,6 +105,20 @@ def _alone(kin: Kin, alias: str, shared: Mapping[str, object]) -> Recipe:
     reference = kin.references[alias].written()
     tree = {"merge_method": "passthrough", "models": [{"model": reference}], **shared}
     return Recipe.from_tree(tree)
+
+
+def _of_adapters(kin: Kin, filled: AdapterRecipe) -> Iterator[Start]:
+    of_model = {"dtype": filled.dtype} if filled.output == "model" and filled.dtype else {}
+    if kin.base is not None:
+        yield Start("base", _alone(kin, kin.base, of_model))
+    adapters = {alias: adapter_of(kin.references[alias]) for alias in kin.parents}
+    listed = {alias: {"adapter": each.written()} for alias, each in adapters.items() if each}
+    averages = {f"parent {alias}": [entry] for alias, entry in listed.items()}
+    if len(listed) > 1:
+        averages["default linear"] = [*listed.values()]
+    for label, entries in averages.items():
+        tree = {**filled.tree(), "merge_method": "linear", "adapters": entries, "parameters": {}}
+        yield Start(label, AdapterRecipe.from_tree(tree))
 
 
 def _merge(kin: Kin, method: str, shared: Mapping[str, object], **parameters: float) -> Recipe:

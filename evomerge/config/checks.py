@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 
+from evomerge.adapters.plan import plan_adapters
 from evomerge.checkpoint.source import Source
+from evomerge.config.baselines import Kin
 from evomerge.config.document import BudgetSetting, Config
 from evomerge.errors import MergeError, RecipeError, unknown
 from evomerge.evaluators.base import Evaluator
@@ -12,7 +15,9 @@ from evomerge.goals import Goals
 from evomerge.merging.models import open_references, with_sources
 from evomerge.merging.plan import plan_merge
 from evomerge.merging.stream import check_device
-from evomerge.recipe import ModelReference, Recipe
+from evomerge.recipe import AnyRecipe, ModelReference
+from evomerge.recipe.adapters import AdapterRecipe
+from evomerge.template.aliases import adapter_of
 from evomerge.workbench import Settings
 
 
@@ -82,12 +87,34 @@ def check_apart(config: Config, evaluators: Mapping[str, Evaluator]) -> None:
             )
 
 
-def check_merge(recipe: Recipe, sources: Mapping[ModelReference, Source]) -> None:
+def check_carriers(kin: Kin) -> None:
+    """Refuses adapters of another model than the base on which they are merged.
+
+    Raises:
+        RecipeError: there is one.
+    """
+    if kin.base is None:
+        return
+    base = kin.references[kin.base]
+    for alias in kin.parents:
+        model = kin.references[alias]
+        if adapter_of(model) and (model.path, model.revision) != (base.path, base.revision):
+            raise RecipeError(
+                f"models.{alias}: stands on {model.path}, but is merged on {base}, the recipe's "
+                f"base_model; name one model, as in {base}+{model.adapter}"
+            )
+
+
+def check_merge(recipe: AnyRecipe, sources: Mapping[ModelReference, Source]) -> None:
     """Sees whether the merge core would take a recipe. Models not among ``sources`` are opened.
 
     Raises:
         EvomergeError: it would not.
     """
+    if isinstance(recipe, AdapterRecipe):
+        with ExitStack() as adapters:
+            plan_adapters(recipe, adapters)
+        return
     references = recipe.references()
     opened = open_references(reference for reference in references if reference not in sources)
     try:

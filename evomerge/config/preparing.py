@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from evomerge.checkpoint.adapter import Adapted
 from evomerge.checkpoint.fingerprint import fingerprint_of
 from evomerge.checkpoint.reader import Checkpoint
-from evomerge.checkpoint.source import Source, open_source
 from evomerge.config.baselines import Kin, baselines, corners, expressed, kin_of
 from evomerge.config.checks import (
     check_apart,
@@ -23,16 +21,13 @@ from evomerge.config.checks import (
 from evomerge.config.probing import check_probing, probing_of
 from evomerge.config.reading import Located, data_files
 from evomerge.config.remarks import on_benchmarks, on_holdout
+from evomerge.config.templates import open_models, read_template
 from evomerge.config.warm_starts import warm_starts
 from evomerge.errors import EvomergeError, RecipeError, placed, unknown
 from evomerge.evaluators.base import Evaluator, make_evaluator
-from evomerge.families import Family, family_of, layers_in
 from evomerge.goals import Goals, read_goals
-from evomerge.merging.models import tell_apart
-from evomerge.methods.base import merge_methods
 from evomerge.optimizers.auto import advice, choose_optimizer
 from evomerge.optimizers.base import Optimizer, Setup, make_optimizer, optimizers
-from evomerge.recipe import ModelReference
 from evomerge.searching import Budget, Probing, Start
 from evomerge.template import Template
 from evomerge.workbench import Settings
@@ -179,19 +174,6 @@ def prepare(located: Located) -> Prepared:
         raise placed(error, str(located.path)) from error
 
 
-def template_of(located: Located) -> Template:
-    """The template of a config, with its models looked at. Reads headers, no weights.
-
-    Raises:
-        EvomergeError: a model is missing, or the recipe does not fit; the message begins with the
-            path.
-    """
-    try:
-        return _template(located, _opened(located))
-    except EvomergeError as error:
-        raise placed(error, str(located.path)) from error
-
-
 def _prepare(located: Located) -> Prepared:
     config = located.config
     check_budget(config.budget)
@@ -200,8 +182,8 @@ def _prepare(located: Located) -> Prepared:
     check_apart(config, evaluators)
     holdout = _evaluators(located, config.holdout or {}, "holdout")
     check_names(goals, evaluators, holdout)
-    sources = _opened(located)
-    template = _template(located, sources)
+    sources = open_models(located)
+    template = read_template(located, sources)
     optimizer, reason = _optimizer(config.optimizer, template, goals, config.budget.trials)
     prepared = Prepared(
         located,
@@ -225,32 +207,6 @@ def _contents(tree: object) -> dict[str, str]:
     return {file: fingerprint_of([Path(file)]) for file in files if Path(file).is_file()}
 
 
-def _opened(located: Located) -> dict[ModelReference, Checkpoint | Adapted]:
-    references = [located.reference(alias) for alias in located.config.models]
-    sources = {reference: open_source(reference) for reference in references}
-    tell_apart(sources)
-    return sources
-
-
-def _template(located: Located, sources: Mapping[ModelReference, Source]) -> Template:
-    config = located.config
-    family = _family(sources)
-    template = Template.read(
-        located.with_data(_with_dtype(config.recipe, config.dtype)),
-        {alias: located.reference(alias) for alias in config.models},
-        merge_methods,
-        where="config.recipe",
-        family=family,
-        layers={
-            reference: layers_in(source.config, family, str(reference))
-            for reference, source in sources.items()
-        },
-    )
-    template.check_filters(next(iter(sources.values())).names(), family)
-    template.check(lambda recipe: check_merge(recipe, sources))
-    return template
-
-
 def _evaluators(
     located: Located, settings: Mapping[str, Mapping[str, object]], where: str
 ) -> dict[str, Evaluator]:
@@ -263,20 +219,6 @@ def _evaluators(
         except EvomergeError as error:
             raise placed(error, place) from error
     return made
-
-
-def _with_dtype(recipe: object, dtype: str | None) -> dict[str, Any]:
-    """The recipe's tree; where it names no dtype, with the config's."""
-    if not isinstance(recipe, dict):
-        raise RecipeError(f"config.recipe: found {recipe!r}; expected a recipe with holes")
-    if dtype is None or "dtype" in recipe or "choose" in recipe:
-        return recipe
-    return {**recipe, "dtype": dtype}
-
-
-def _family(sources: Mapping[ModelReference, Source]) -> Family:
-    first = next(iter(sources.values()))
-    return family_of(first.config, first.names(), first.label)
 
 
 def _optimizer(

@@ -15,7 +15,8 @@ from evomerge.config.document import Config, ModelSetting
 from evomerge.config.plain import plain_tree
 from evomerge.errors import RecipeError, placed
 from evomerge.goals import read_goals
-from evomerge.recipe import ModelReference, Recipe
+from evomerge.recipe import AnyRecipe, ModelReference
+from evomerge.recipe.adapters import recipe_in
 from evomerge.recipe.reading import complaint, load_yaml
 from evomerge.recipe.steps import renamed_tree
 
@@ -68,15 +69,16 @@ class Located:
             raise RecipeError(f"config.recipe: {recipe} holds no recipe")
         return found
 
-    def recipe(self, path: str) -> Recipe:
-        """The recipe in a mergekit file, whose models are meant like those of the config.
+    def recipe(self, path: str) -> AnyRecipe:
+        """The recipe in a file, whose models and adapters are meant like those of the config.
 
         Raises:
             RecipeError: there is no such file, or no recipe in it.
         """
-        found = Recipe.read(self.under(path))
+        place = self.under(path)
+        found = recipe_in(read_tree(place, "recipe"), f"{place}: recipe")
         places = {str(each): self.placed(each).written() for each in found.references()}
-        return Recipe.from_tree(self.with_data(renamed_tree(found.tree(), places)), path)
+        return recipe_in(self.with_data(renamed_tree(found.tree(), places)), path)
 
     def with_data(self, tree: object) -> object:
         """The tree of a recipe with holes, in which files of ``data`` have absolute paths.

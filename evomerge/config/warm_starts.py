@@ -12,7 +12,7 @@ from itertools import count
 from evomerge.config.baselines import expressed
 from evomerge.config.reading import Located
 from evomerge.errors import EvomergeError, RecipeError, placed, unknown
-from evomerge.recipe import Recipe
+from evomerge.recipe.adapters import recipe_in
 from evomerge.searching import Start
 from evomerge.study import Study
 from evomerge.template import Template
@@ -88,7 +88,7 @@ def _of_run(
     believed = all(study.header.covers.get(key) == covers[key] for key in DECISIVE)
     trials = [trial for trial in study.trials if trial.stage == SEARCH and not trial.failure]
     for trial in trials if believed else _best(study, trials):
-        start = Start(f"{name} trial {trial.number}", Recipe.from_tree(trial.recipe))
+        start = Start(f"{name} trial {trial.number}", recipe_in(trial.recipe))
         start = expressed(template, start)
         if start.point is None:
             continue

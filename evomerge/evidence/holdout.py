@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from evomerge.evidence.ledger import Ledger, baselines, holdout_lines
-from evomerge.recipe import Recipe
+from evomerge.recipe import AnyRecipe
+from evomerge.recipe.adapters import recipe_in
 from evomerge.trial import HOLDOUT, Result, Trial
 
-Score = Callable[[Recipe], Result]
+Score = Callable[[AnyRecipe], Result]
 Ended = Callable[[Trial], None]
 
 
@@ -41,7 +42,7 @@ def _line(study: Ledger, subject: Trial, score: Score) -> Trial:
     known = holdout_lines(study).get(subject.number)
     if known is not None and (known.failure is None or known.failure.kind == "error"):
         return known
-    result = score(Recipe.from_tree(subject.recipe, f"trial {subject.number}"))
+    result = score(recipe_in(subject.recipe, f"trial {subject.number}"))
     line = Trial(
         number=len(study.trials),
         stage=HOLDOUT,

@@ -17,10 +17,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from evomerge.methods.base import merge_methods
 from evomerge.recipe.methods import methods_in
 from evomerge.space import ChoiceDimension, Dimension, Space
 from evomerge.stacks.code import Code
+from evomerge.template.scope import Methods
 from evomerge.trial import Point, Value
 
 # Up to the parameter's own key: what follows are its knots and tensors.
@@ -93,13 +93,13 @@ def genes(space: Space, codes: Sequence[Code] = ()) -> list[Gene]:
     ]
 
 
-def defaults_of(recipe: Mapping[str, object]) -> dict[str, Value]:
+def defaults_of(recipe: Mapping[str, object], methods: Methods) -> dict[str, Value]:
     """What the parameters of a recipe are when it leaves them out: as its methods agree."""
     parts = recipe.get("slices")
     holders = [recipe, *(parts if isinstance(parts, list) else [])]
     names = {name for each in holders for name in methods_in(each.get("merge_method"))}
     found: dict[str, set[Value]] = {}
-    for method in (merge_methods[name] for name in names if name in merge_methods):
+    for method in (methods[name] for name in names if name in methods):
         for name, param in method.params.items():
             if not param.required and isinstance(param.default, float | int | str):
                 found.setdefault(name, set()).add(param.default)

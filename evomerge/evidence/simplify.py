@@ -16,7 +16,7 @@ from evomerge.evidence.ledger import Ledger, baselines
 from evomerge.evidence.neutral import Gene, defaults_of, genes
 from evomerge.evidence.paired import Scored, UntestableError, sample_of
 from evomerge.evidence.verdicts import FEWEST
-from evomerge.recipe import Recipe
+from evomerge.recipe import AnyRecipe
 from evomerge.statistics.bootstrap import interval, resampled
 from evomerge.template.filling import Filling
 from evomerge.trial import SIMPLIFICATION, Point, Trial
@@ -28,7 +28,7 @@ DRAWS = 2000
 # A stream of the run's seed of its own.
 STEPS = 3
 
-Run = Callable[[Trial, Recipe], Trial]
+Run = Callable[[Trial, AnyRecipe], Trial]
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class _Walk:
 
     def __init__(self, template: Filling, winner: Trial) -> None:
         self._template = template
-        self._neutral = defaults_of(winner.recipe)
+        self._neutral = defaults_of(winner.recipe, template.methods)
         self._point = dict(winner.point or {})
         self._ahead = deque(genes(template.space, template.codes))
         self._options: Iterator[tuple[str, Point]] = iter(())

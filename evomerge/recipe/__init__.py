@@ -15,6 +15,7 @@ steps       several recipes, of which a later one uses what an earlier one makes
 
 from __future__ import annotations
 
+from evomerge.recipe.adapters import AnyRecipe
 from evomerge.recipe.document import Recipe, Scope
 from evomerge.recipe.layers import OutputSlice, SliceSource
 from evomerge.recipe.lookup import look_up
@@ -22,6 +23,7 @@ from evomerge.recipe.reference import ModelReference
 from evomerge.recipe.settings import Setting, Settings
 
 __all__ = [
+    "AnyRecipe",
     "ModelReference",
     "OutputSlice",
     "Recipe",

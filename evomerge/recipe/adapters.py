@@ -11,12 +11,14 @@ output: adapter
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
+from evomerge.recipe.document import Recipe
 from evomerge.recipe.entry import Entry, Reference
 from evomerge.recipe.layers import refuse_twins
 from evomerge.recipe.reading import load_documents
@@ -80,6 +82,35 @@ class AdapterRecipe(Written):
         """The adapters in the order of the recipe, and the base last."""
         return (*(entry.adapter for entry in self.adapters), self.base_model)
 
+    def model_references(self) -> tuple[ModelReference, ...]:
+        """The base alone: adapters are no models."""
+        return (self.base_model,)
+
+    def method_names(self) -> tuple[str, ...]:
+        """The one method."""
+        return (self.merge_method,)
+
+    def method_title(self) -> str:
+        """Its name."""
+        return self.merge_method
+
+
+AnyRecipe: TypeAlias = Recipe | AdapterRecipe
+
+
+def recipe_in(tree: object, where: str = "recipe") -> AnyRecipe:
+    """The recipe in a tree of dicts, lists and scalars: of adapters, if it has some.
+
+    Raises:
+        RecipeError: the tree is no recipe; the message begins with ``where``.
+    """
+    return (AdapterRecipe if is_of_adapters(tree) else Recipe).from_tree(tree, where)
+
+
+def is_of_adapters(tree: object) -> bool:
+    """Whether a recipe's tree, with or without holes, merges adapters."""
+    return isinstance(tree, Mapping) and "adapters" in tree
+
 
 def read_any(path: str | PathLike[str]) -> list[Step] | AdapterRecipe:
     """What stands in a YAML file: a recipe of adapters, or one or more recipes of models.
@@ -92,6 +123,6 @@ def read_any(path: str | PathLike[str]) -> list[Step] | AdapterRecipe:
     except (OSError, UnicodeDecodeError):
         return read_steps(path)  # which says what is wrong
     trees = load_documents(text, str(path))
-    if len(trees) == 1 and isinstance(trees[0], dict) and "adapters" in trees[0]:
+    if len(trees) == 1 and is_of_adapters(trees[0]):
         return AdapterRecipe.from_tree(trees[0], f"{path}: recipe")
     return read_steps(path)

@@ -110,6 +110,10 @@ class Recipe(Written):
         bases = [*(entry.base_model for entry in self.slices), self.base_model]
         return tuple(dict.fromkeys([*listed, *(base for base in bases if base is not None)]))
 
+    def model_references(self) -> tuple[ModelReference, ...]:
+        """The same: all that it names are models."""
+        return self.references()
+
     def data_for(self, reference: ModelReference) -> Data | None:
         """The texts that a model is shown: its own, or else those of the recipe."""
         return next(

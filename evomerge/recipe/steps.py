@@ -16,8 +16,8 @@ from evomerge.recipe.reading import load_documents
 from evomerge.recipe.writing import dump_yaml
 
 SEPARATOR = "---\n"
-# The keys of a recipe that name a model.
-MODEL_KEYS = frozenset({"model", "base_model", "source", "tokenizer_source"})
+# The keys of a recipe that name a model, or an adapter.
+MODEL_KEYS = frozenset({"model", "adapter", "base_model", "source", "tokenizer_source"})
 
 
 @dataclass(frozen=True)

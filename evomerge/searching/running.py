@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from evomerge.errors import SearchError
-from evomerge.recipe import Recipe
+from evomerge.recipe import AnyRecipe
 from evomerge.recipe.digest import digest_of
 from evomerge.searching.watching import Unwatched, Watcher
 from evomerge.study import Study
@@ -15,7 +15,7 @@ from evomerge.trial import BASELINES, DEAD, HOLDOUT, Point, Result, Trial
 # Failures that come of the candidate, and would come again.
 LASTING = ("error", DEAD)
 
-Score = Callable[[Recipe], Result]
+Score = Callable[[AnyRecipe], Result]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Start:
     """
 
     label: str
-    recipe: Recipe
+    recipe: AnyRecipe
     point: Point | None = None
     result: Result | None = None
 
@@ -55,7 +55,7 @@ class Runner:
         self._seen = 0
 
     def run(
-        self, trial: Trial, recipe: Recipe, known: Result | None = None, *, afresh: bool = False
+        self, trial: Trial, recipe: AnyRecipe, known: Result | None = None, *, afresh: bool = False
     ) -> Trial:
         """Scores ``recipe``, records it as ``trial`` with what came of it, and gives that back.
 

@@ -1,6 +1,7 @@
 """Recipes with holes: what a search explores.
 
 holes       what a hole is: search or choose
+kinds       whether models are merged, or adapters
 places      where it stands
 labels      what the options of a choice are called
 scope       which parameters a recipe reads

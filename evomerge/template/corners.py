@@ -11,8 +11,10 @@ from copy import deepcopy
 from itertools import islice
 from typing import Any, TypeAlias
 
-from evomerge.recipe import Recipe
+from evomerge.recipe import AnyRecipe
+from evomerge.recipe.adapters import recipe_in
 from evomerge.space import rounded
+from evomerge.template.aliases import adapter_of
 from evomerge.template.fillable import Fillable
 from evomerge.template.scope import ON_TASK_VECTORS, Method
 from evomerge.template.stack_corners import stacked_corners
@@ -20,13 +22,21 @@ from evomerge.trial import Point
 
 Tree: TypeAlias = dict[str, Any]
 # Filled recipes, by their methods.
-Found: TypeAlias = Mapping[tuple[str, ...], Recipe]
+Found: TypeAlias = Mapping[tuple[str, ...], AnyRecipe]
 
+ADAPTERS = "adapters"
 BASE, UNIFORM = "base", "uniform"
 # Along the arc between two models, its ends first.
 STATIONS = (0.0, 1.0, 0.5, 0.25, 0.75)
 # Where a model stands alone, nothing is taken away from it or added to it, if the ranges allow it.
-NEUTRAL = (("density", "lambda"), ("density",), ("lambda",), ())
+NEUTRAL = (
+    ("density", "lambda", "scale"),
+    ("density", "lambda"),
+    ("density",),
+    ("lambda", "scale"),
+    ("lambda",),
+    (),
+)
 
 
 def corners(template: Fillable) -> Iterator[tuple[str, Point]]:
@@ -36,7 +46,7 @@ def corners(template: Fillable) -> Iterator[tuple[str, Point]]:
     has them; the mean for each. At most 2 + 2 for each model + 1 for each method, or several that
     share the tensors of a recipe out.
     """
-    found: dict[tuple[str, ...], Recipe] = {}
+    found: dict[tuple[str, ...], AnyRecipe] = {}
     for path in template.paths():
         recipe = template.fill(template.at(path))
         found.setdefault(recipe.method_names(), recipe)
@@ -49,7 +59,7 @@ def _distinct(template: Fillable, found: Found) -> Iterator[tuple[str, Point]]:
     taken = set()
     for label, tree in _candidates(template, found):
         if label not in taken:
-            point = template.match(Recipe.from_tree(tree))
+            point = template.match(recipe_in(tree))
             if point is not None:
                 taken.add(label)
                 yield label, point
@@ -62,18 +72,27 @@ def _candidates(template: Fillable, found: Found) -> Iterator[tuple[str, Tree]]:
         for names, recipe in found.items()
     ]
     for _, methods, tree in filled:
-        if all(method.base == "required" for method in methods):
-            yield from _neutral(BASE, _weighted(tree, methods, None, 0.0))
+        yield from _base(tree, methods)
     for _, methods, tree in filled:
         for alias, reference in template.models.items():
-            label = f"only {alias}"
-            yield from _neutral(label, _weighted(tree, methods, reference.written(), 1.0))
+            alone = adapter_of(reference) if ADAPTERS in tree else reference
+            if alone is not None:
+                tried = _weighted(tree, methods, alone.written(), 1.0)
+                yield from _neutral(f"only {alias}", tried)
     for names, methods, tree in filled:
         label = UNIFORM if len(filled) == 1 else f"{UNIFORM} {' and '.join(names)}"
         yield from _neutral(label, _uniform(tree, methods))
     for _, methods, tree in filled:
         for t in STATIONS if all("t" in method.params for method in methods) else ():
             yield f"t = {t:g}", _with(tree, "t", t)
+
+
+def _base(tree: Tree, methods: Sequence[Method]) -> Iterator[tuple[str, Tree]]:
+    """``tree`` with nothing added to the base: no weight, or of a mean of adapters no scale."""
+    if ADAPTERS in tree and "scale" in tree.get("parameters", {}):
+        yield BASE, _with(tree, "scale", 0.0)
+    elif all(method.base == "required" for method in methods):
+        yield from _neutral(BASE, _weighted(tree, methods, None, 0.0))
 
 
 def _neutral(label: str, tree: Tree | None) -> Iterator[tuple[str, Tree]]:
@@ -101,7 +120,8 @@ def _weighted(
     Args:
         tree: a recipe.
         methods: its methods.
-        model: the one that gets the weight, all others getting 0; None is all of them.
+        model: the one that gets the weight, all others getting 0; None is all of them. Of adapters
+            that are merged as such, one of these.
         weight: what it gets; None is an equal share.
     """
     tree = deepcopy(tree)
@@ -109,18 +129,18 @@ def _weighted(
         return None
     on_task_vectors = all(method.base in ON_TASK_VECTORS for method in methods)
     for part in tree.get("slices", [tree]):
-        entries = part.get("sources", part.get("models", []))
+        entries = _entries(part)
         base = part.get("base_model", tree.get("base_model"))
         if on_task_vectors:
-            entries = [entry for entry in entries if entry["model"] != base]
-        if model is not None and all(entry["model"] != model for entry in entries):
+            entries = [entry for entry in entries if _named(entry) != base]
+        if model is not None and all(_named(entry) != model for entry in entries):
             return None
         share = rounded(1.0 / len(entries)) if weight is None and entries else weight
         for entry in entries:
             settings = entry.get("parameters", {})
             if "weight" not in settings:
                 return None
-            chosen = model is None or entry["model"] == model
+            chosen = model is None or _named(entry) == model
             settings["weight"] = _all(settings["weight"], share if chosen else 0.0)
     return tree
 
@@ -129,14 +149,20 @@ def _with(tree: Tree, name: str, value: float) -> Tree:
     """``tree`` with one value of a parameter wherever it is set."""
     tree = deepcopy(tree)
     parts = [tree, *tree.get("slices", [])]
-    entries = [
-        each for part in parts for key in ("models", "sources") for each in part.get(key, [])
-    ]
-    for holder in (*parts, *entries):
+    for holder in (*parts, *(each for part in parts for each in _entries(part))):
         settings = holder.get("parameters", {})
         if name in settings:
             settings[name] = _all(settings[name], value)
     return tree
+
+
+def _entries(part: Tree) -> list[Tree]:
+    """What a recipe, or a slice of one, merges."""
+    return next((part[key] for key in ("sources", "models", ADAPTERS) if key in part), [])
+
+
+def _named(entry: Tree) -> object:
+    return entry.get("model", entry.get("adapter"))
 
 
 def _all(setting: object, value: object) -> object:
@@ -148,5 +174,5 @@ def _all(setting: object, value: object) -> object:
     return value
 
 
-def _tree(recipe: Recipe) -> Tree:
+def _tree(recipe: AnyRecipe) -> Tree:
     return dict(recipe.tree())

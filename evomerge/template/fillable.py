@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from evomerge.recipe import ModelReference, Recipe
+from evomerge.recipe import AnyRecipe, ModelReference
 from evomerge.space import Space
 from evomerge.stacks.code import Code
 from evomerge.template.scope import Methods
@@ -36,10 +36,10 @@ class Fillable(Protocol):
     def codes(self) -> tuple[Code, ...]:
         """How its points write down stacks of layers."""
 
-    def fill(self, point: Point) -> Recipe:
+    def fill(self, point: Point) -> AnyRecipe:
         """The recipe at a point."""
 
-    def match(self, recipe: Recipe) -> Point | None:
+    def match(self, recipe: AnyRecipe) -> Point | None:
         """The point of a recipe."""
 
     def at(self, values: Point) -> Point:

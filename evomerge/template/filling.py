@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from evomerge.recipe import Recipe
+from evomerge.recipe import AnyRecipe
 from evomerge.space import Space
 from evomerge.stacks.code import Code
+from evomerge.template.scope import Methods
 from evomerge.trial import Point
 
 
@@ -18,10 +19,14 @@ class Filling(Protocol):
         """Where points are."""
 
     @property
+    def methods(self) -> Methods:
+        """The merge methods that its recipes may name."""
+
+    @property
     def codes(self) -> tuple[Code, ...]:
         """How its points write down stacks of layers."""
 
-    def fill(self, point: Point) -> Recipe:
+    def fill(self, point: Point) -> AnyRecipe:
         """The recipe of a point."""
 
     def settle(self, point: Point) -> Point:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from evomerge.errors import EvomergeError, RecipeError
-from evomerge.recipe import Recipe
+from evomerge.recipe import AnyRecipe
 from evomerge.space import ChoiceDimension, Space
 from evomerge.template.fillable import Fillable
 from evomerge.trial import Point
@@ -20,7 +20,7 @@ CORNERS = 48
 BY_OPTION = 4
 
 
-def check_ranges(template: Fillable, check: Callable[[Recipe], None]) -> None:
+def check_ranges(template: Fillable, check: Callable[[AnyRecipe], None]) -> None:
     """Fills points near the corners of the box, and inside, at every option, and checks them.
 
     Raises:
@@ -61,7 +61,7 @@ def _near_a_corner(space: Space, random: Random) -> Point:
 
 
 def _complaint(
-    template: Fillable, check: Callable[[Recipe], None], point: Point
+    template: Fillable, check: Callable[[AnyRecipe], None], point: Point
 ) -> EvomergeError | None:
     try:
         check(template.fill(point))
@@ -70,7 +70,9 @@ def _complaint(
     return None
 
 
-def _culprits(template: Fillable, check: Callable[[Recipe], None], point: Point) -> tuple[str, ...]:
+def _culprits(
+    template: Fillable, check: Callable[[AnyRecipe], None], point: Point
+) -> tuple[str, ...]:
     """The dimensions that must stand where they do, for the recipe to be illegal.
 
     None if there is no legal recipe to compare with.

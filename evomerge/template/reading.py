@@ -26,7 +26,7 @@ from evomerge.template.stack_node import StackNode
 from evomerge.template.tokens import read_tokenizer
 
 # Keys of a recipe that are absent if they have the value of their default.
-_DEFAULTS: Mapping[str, object] = {"seed": 0, "models": [], "slices": []}
+_DEFAULTS: Mapping[str, object] = {"seed": 0, "models": [], "slices": [], "output": "adapter"}
 
 
 class TemplateReader:
@@ -62,6 +62,7 @@ class TemplateReader:
             "base_model": self._model,
             "models": self._models_list,
             "slices": self._slices,
+            "adapters": self._adapters,
             "parameters": self._parameters,
             "dtype": _dtype,
             "out_dtype": _dtype,
@@ -128,6 +129,15 @@ class TemplateReader:
 
     def _models_list(self, tree: object, place: Place) -> Node:
         return self._list(tree, place, self._source)
+
+    def _adapters(self, tree: object, place: Place) -> Node:
+        return self._list(tree, place, self._adapted)
+
+    def _adapted(self, tree: object, place: Place) -> Node:
+        return Keys(self._entry(tree, place, {"adapter": self._adapter}))
+
+    def _adapter(self, tree: object, place: Place) -> Node:
+        return Constant(self._aliases.adapter(tree, place).written())
 
     def _slices(self, tree: object, place: Place) -> Node:
         if isinstance(tree, Mapping) and is_stack(tree):

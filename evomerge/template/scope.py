@@ -24,6 +24,14 @@ class Parameter(Protocol):
     def ignored(self) -> bool:
         """Whether it is accepted, without an effect."""
 
+    @property
+    def required(self) -> bool:
+        """Whether a recipe must give it."""
+
+    @property
+    def default(self) -> object:
+        """What it is in a recipe that does not give it."""
+
 
 class Method(Protocol):
     """What a template knows of a merge method."""

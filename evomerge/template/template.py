@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from evomerge.errors import RecipeError
 from evomerge.families import Family
-from evomerge.recipe import ModelReference, Recipe
+from evomerge.recipe import AnyRecipe, ModelReference
+from evomerge.recipe.adapters import recipe_in
 from evomerge.space import Space
 from evomerge.stacks.code import Code
 from evomerge.template.corners import corners
@@ -89,7 +90,7 @@ class Template:
             template.fill(template.at(path))
         return template
 
-    def fill(self, point: Point) -> Recipe:
+    def fill(self, point: Point) -> AnyRecipe:
         """The recipe at ``point``; settings that no method reads are left out.
 
         Raises:
@@ -103,9 +104,9 @@ class Template:
                 raise RecipeError(
                     f"{self.where}: {value!r} lies outside the range of '{dimension.name}'"
                 )
-        return Recipe.from_tree(self._root.fill(point, self._scope), self.where)
+        return recipe_in(self._root.fill(point, self._scope), self.where)
 
-    def match(self, recipe: Recipe) -> Point | None:
+    def match(self, recipe: AnyRecipe) -> Point | None:
         """The point that fills to a recipe equal to this one; None if none does.
 
         Dimensions that the recipe does not depend on stand in the middle. Where several points
@@ -146,7 +147,7 @@ class Template:
         """
         return corners(self)
 
-    def check(self, check: Callable[[Recipe], None]) -> None:
+    def check(self, check: Callable[[AnyRecipe], None]) -> None:
         """Refuses ranges, and combinations of options, in which there are illegal recipes.
 
         A recipe that is illegal only on an edge of a range, as one with all weights at zero, is
@@ -190,6 +191,6 @@ class Template:
             raise ValueError(f"{self.where}: the template does not recognise a recipe of its own")
         return found
 
-    def _bound(self, recipe: Recipe, scope: Scope) -> Point | None:
+    def _bound(self, recipe: AnyRecipe, scope: Scope) -> Point | None:
         """The values of the dimensions that the recipe depends on; None if it is none of ours."""
         return next(self._root.match(recipe.tree(), scope, {}), None)

@@ -18,9 +18,10 @@ from evomerge.merging.blocks import BLOCK
 from evomerge.merging.folder import Documents, documents_of, write_merge
 from evomerge.merging.models import Models, open_references, with_sources
 from evomerge.merging.plan import Plan, TensorPlan, plan_merge
+from evomerge.merging.recipes import plan_of
 from evomerge.merging.stream import Merger, Options, make_all
 from evomerge.merging.surveys import Surveys
-from evomerge.recipe import ModelReference, Recipe
+from evomerge.recipe import AnyRecipe, ModelReference, Recipe
 from evomerge.workbench.changes import signatures
 from evomerge.workbench.memory import estimate
 from evomerge.workbench.resident import Resident, memory_of
@@ -69,7 +70,7 @@ class Workbench:
         self._plan: Plan | None = None
         self._written: TemporaryDirectory[str] | None = None
 
-    def plan(self, recipe: Recipe) -> Plan:
+    def plan(self, recipe: AnyRecipe) -> Plan:
         """How ``recipe`` becomes a model: a few milliseconds for one like those before.
 
         Raises:
@@ -77,9 +78,11 @@ class Workbench:
             MergeError: the models cannot be merged this way.
             VocabularyError: their vocabularies differ, or cannot be brought together.
         """
+        if not isinstance(recipe, Recipe):
+            return plan_of(recipe)
         return plan_merge(recipe, self._models_of(recipe))
 
-    def build(self, recipe: Recipe) -> LoadedModel:
+    def build(self, recipe: AnyRecipe) -> LoadedModel:
         """The model that ``recipe`` makes: the same object each time, unless its shape changes.
 
         What it only copies of models in memory, it shares with them: nobody may write to it. The

@@ -17,7 +17,8 @@ from evomerge.dtypes import FLOAT32
 from evomerge.merging.folder import output_bytes
 from evomerge.merging.models import open_references, with_sources
 from evomerge.merging.plan import Plan, TensorPlan, plan_merge
-from evomerge.recipe import ModelReference, Recipe
+from evomerge.merging.recipes import plan_of
+from evomerge.recipe import AnyRecipe, ModelReference, Recipe
 from evomerge.workbench.settings import Settings
 
 # Known of one model's tensor: how often each magnitude occurs, some 20,000 of 8 bytes, and answers.
@@ -91,7 +92,7 @@ class MemoryPlan:
 
 
 def memory_plan(
-    references: Sequence[ModelReference], recipe: Recipe, settings: Settings
+    references: Sequence[ModelReference], recipe: AnyRecipe, settings: Settings
 ) -> MemoryPlan:
     """What a search over these models will take, judged by one of its recipes. Reads no weights.
 
@@ -100,6 +101,8 @@ def memory_plan(
     """
     opened = open_references(references)
     try:
+        if not isinstance(recipe, Recipe):
+            return estimate(plan_of(recipe), opened, settings)
         named = {reference: opened[reference] for reference in recipe.references()}
         return estimate(plan_merge(recipe, with_sources(recipe, named)), opened, settings)
     finally:

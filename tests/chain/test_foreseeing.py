@@ -8,7 +8,7 @@ import pytest
 
 from evomerge.chain.foreseeing import check_stages, foreseen, whole
 from evomerge.checkpoint.reader import open_checkpoint
-from evomerge.config.preparing import template_of
+from evomerge.config.templates import template_of
 from evomerge.errors import CheckpointError, EvomergeError
 from tests.chain.chains import blend, config, stack
 from tests.chain.conftest import STAGES, read

@@ -290,15 +290,16 @@ def test_parts_are_smaller_and_miss_nothing_however_dimensions_are_called(ending
 
 
 def test_neutral_is_what_a_recipe_need_not_say():
-    found = defaults_of({"merge_method": "dare_ties"})
+    found = defaults_of({"merge_method": "dare_ties"}, merge_methods)
     assert (found["density"], found["lambda"]) == (1.0, 1.0)
     assert "weight" not in found  # a recipe must give it
-    assert defaults_of({"merge_method": "of a newer evomerge"}) == {}
+    assert defaults_of({"merge_method": "of a newer evomerge"}, merge_methods) == {}
 
 
 def test_neutral_is_what_all_methods_of_a_recipe_agree_on():
     methods = [{"filter": "mlp", "value": "ties"}, {"value": "dare_ties"}]
-    found = defaults_of({"merge_method": methods, "slices": [{"merge_method": "slerp"}]})
+    tree = {"merge_method": methods, "slices": [{"merge_method": "slerp"}]}
+    found = defaults_of(tree, merge_methods)
     assert found["density"] == found["lambda"] == 1.0
     assert "normalize" not in found  # true for ties, false for dare_ties
     assert found["trim"] == "tensor"

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from evomerge.goals import Goals, Outcome, read_goals
+from evomerge.methods.base import merge_methods
 from evomerge.optimizers.base import Exhausted
 from evomerge.recipe import Recipe
 from evomerge.searching import Budget, Runner, Search, Start, run_starts, warm_up
@@ -28,6 +29,7 @@ class TinyTemplate:
     """Linear reads no density."""
 
     space = SPACE
+    methods = merge_methods
     codes = ()
 
     def fill(self, point: Point) -> Recipe:
