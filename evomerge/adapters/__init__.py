@@ -5,7 +5,8 @@
 - ``truncation``: the best approximation of a sum of updates by one of less rank
 - ``chordal``, ``balanced``, ``invariant``: the three manifolds
 - ``base``: what a method is; ``frechet``, ``knots``, ``svd``, ``linear``, ``naive`` are methods
-- ``sources``: adapters on disk, and what they do to each matrix of their base
+- ``adapter``: one on disk, and what it does to each tensor of its base; ``sources``: several
+- ``lengths``, ``wholes``: what is averaged apart: DoRA's lengths, biases and whole modules
 - ``plan``: which method and parameters make the update of each matrix
 - ``folder``: writes an adapter that PEFT reads
 - ``extraction``: the low-rank part of the difference between two models

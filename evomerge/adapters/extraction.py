@@ -167,7 +167,7 @@ def _slot(name: str, family: Family, shape: tuple[int, int], rank: int) -> Slot:
     module = name.removesuffix(".weight")
     if not module.startswith(family.roots[0]):  # as it is called in memory
         module = family.roots[0] + module
-    return Slot(Matrix(name, _PREFIX + module, shape, embedding=False), min(rank, *shape))
+    return Slot(Matrix(name, name, _PREFIX + module, shape, embedding=False), min(rank, *shape))
 
 
 def _check_rank(rank: int, slots: Sequence[Slot], label: str) -> None:

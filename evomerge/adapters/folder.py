@@ -1,6 +1,7 @@
 """Writes an adapter that PEFT and transformers read [1], whole or not at all.
 
-Scaling is in the factors: alpha is the rank, for every module.
+Scaling is in the factors: alpha is the rank, for every module. Lengths (DoRA) are in float32
+whatever the rest is in, as each is a factor on a whole row of the model.
 
 [1] https://huggingface.co/docs/peft/developer_guides/checkpoint
 """
@@ -9,21 +10,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from evomerge.adapters.sources import Matrix
-from evomerge.adapters.updates import Update
+from evomerge.adapters.adapter import BIAS, PREFIX
+from evomerge.adapters.sources import Matrix, Whole
+from evomerge.adapters.updates import Floats, Update
 from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.checkpoint.weights import ADAPTER_CONFIG
 from evomerge.checkpoint.writer import FolderWriter
-from evomerge.dtypes import FLOAT16, DType
+from evomerge.dtypes import FLOAT16, FLOAT32, DType
 from evomerge.errors import MergeError
 
-_PREFIX = "base_model.model."
 _FILE = "adapter_model"
 
 
@@ -34,18 +36,34 @@ class Slot:
     Attributes:
         matrix: which.
         rank: columns of its factors, at least 1.
+        decomposed: whether it has lengths (DoRA): all slots of an adapter have them, or none.
     """
 
     matrix: Matrix
     rank: int
+    decomposed: bool = False
 
     def infos(self, dtype: DType) -> list[TensorInfo]:
-        """B ``(outputs, rank)`` and A ``(rank, inputs)``."""
+        """B ``(outputs, rank)`` and A ``(rank, inputs)``, and perhaps lengths ``(outputs,)``."""
         (up, down), (outputs, inputs) = self.matrix.factors, self.matrix.shape
-        return [
+        factors = [
             TensorInfo(up, (outputs, self.rank), dtype),
             TensorInfo(down, (self.rank, inputs), dtype),
         ]
+        lengths = TensorInfo(self.matrix.lengths, (outputs,), FLOAT32)
+        return [*factors, lengths] if self.decomposed else factors
+
+
+class Filling(NamedTuple):
+    """What goes into a slot.
+
+    Attributes:
+        update: of the matrix.
+        lengths: ``(outputs,)``, if the slot has them.
+    """
+
+    update: Update
+    lengths: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -56,11 +74,13 @@ class Described:
         base: what PEFT should call the base.
         task: such as ``CAUSAL_LM``; empty if unknown.
         fan_in_fan_out: whether the base stores its matrices ``(inputs, outputs)``.
+        wholes: biases and tensors of modules that it has beside factors.
     """
 
     base: str
     task: str
     fan_in_fan_out: bool
+    wholes: Sequence[Whole] = ()
 
 
 class AdapterWriter:
@@ -75,39 +95,58 @@ class AdapterWriter:
             OutputError: ``out`` must not be written, or the disk is too full.
         """
         self._slots, self._described, self._dtype = slots, described, dtype
-        infos = [info for slot in slots for info in slot.infos(dtype)]
+        wrapped = {slot.matrix.module for slot in slots}
+        self._wholes = {whole: _info(whole, dtype, wrapped) for whole in described.wholes}
+        infos = [info for slot in slots for info in slot.infos(dtype)] + [*self._wholes.values()]
         whole = sum(info.nbytes for info in infos)
         self._writer = FolderWriter(out, infos, shard_bytes=whole, force=force, name=_FILE)
         self.nbytes = whole
 
-    def write(self, updates: Iterable[Update], card: Callable[[Path], None]) -> None:
-        """Writes the updates, one for each slot, and then puts the folder in place.
+    def write(
+        self,
+        fillings: Iterable[Filling],
+        card: Callable[[Path], None],
+        wholes: Iterable[tuple[Whole, int, Floats]] = (),
+    ) -> None:
+        """Writes what goes into each slot, and the rest, and then puts the folder in place.
 
         Args:
-            updates: in the order of the slots.
+            fillings: in the order of the slots.
             card: writes README.md into the folder it is given.
+            wholes: blocks of what stands beside the slots, and how many elements are before them.
 
         Raises:
             OutputError: the folder cannot be written.
             MergeError: a number is too large for the type.
         """
         with self._writer as writer:
-            for slot, update in zip(self._slots, updates, strict=True):
-                for info, factor in zip(
-                    slot.infos(self._dtype), _factors(update, slot.rank), strict=True
-                ):
-                    writer.write(info.name, 0, self._rounded(info, factor))
+            for slot, filling in zip(self._slots, fillings, strict=True):
+                factors = _factors(filling.update, slot.rank)
+                arrays = factors if filling.lengths is None else (*factors, filling.lengths)
+                for info, array in zip(slot.infos(self._dtype), arrays, strict=True):
+                    writer.write(info.name, 0, _rounded(info, array))
+            for whole, offset, block in wholes:
+                info = self._wholes[whole]
+                writer.write(info.name, offset, _rounded(info, block))
             text = json.dumps(adapter_config(self._slots, self._described), indent=2)
             (writer.folder / ADAPTER_CONFIG).write_text(text + "\n", encoding="utf-8")
             card(writer.folder)
             writer.commit()
 
-    def _rounded(self, info: TensorInfo, factor: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):
-            rounded = factor.astype(self._dtype)
-        if self._dtype == FLOAT16 and not np.isfinite(rounded).all():
-            raise MergeError(f"{info.name}: outgrows float16; write it in another dtype")
-        return rounded
+
+def _info(whole: Whole, dtype: DType, wrapped: Collection[str]) -> TensorInfo:
+    """What PEFT calls a tensor, which is inside another module where there are factors beside."""
+    module, _, part = whole.parameter.rpartition(".")
+    inside = "base_layer." * (PREFIX + module in wrapped)
+    return TensorInfo(f"{PREFIX}{module}.{inside}{part}", whole.shape, dtype)
+
+
+def _rounded(info: TensorInfo, array: Floats) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        rounded = array.astype(info.dtype)
+    if info.dtype == FLOAT16 and not np.isfinite(rounded).all():
+        raise MergeError(f"{info.name}: outgrows float16; write it in another dtype")
+    return rounded
 
 
 def _factors(update: Update, rank: int) -> tuple[np.ndarray, np.ndarray]:
@@ -120,10 +159,13 @@ def _factors(update: Update, rank: int) -> tuple[np.ndarray, np.ndarray]:
 
 def adapter_config(slots: Sequence[Slot], described: Described) -> dict[str, object]:
     """The content of adapter_config.json, for PEFT's ``LoraConfig``."""
-    ranks = {slot.matrix.module.removeprefix(_PREFIX): slot.rank for slot in slots}
+    ranks = {slot.matrix.module.removeprefix(PREFIX): slot.rank for slot in slots}
     largest = max(ranks.values())
     other = {re.escape(module): rank for module, rank in ranks.items() if rank != largest}
-    return {
+    wholes = described.wholes
+    saved = {whole.module for whole in wholes if whole.saved}
+    biased = {whole.module for whole in wholes if whole.parameter.endswith(BIAS)} - saved
+    config: dict[str, object] = {
         "peft_type": "LORA",
         "task_type": described.task or None,
         "base_model_name_or_path": described.base,
@@ -134,10 +176,12 @@ def adapter_config(slots: Sequence[Slot], described: Described) -> dict[str, obj
         "alpha_pattern": other,
         "lora_dropout": 0.0,
         "use_rslora": False,
-        "use_dora": False,
-        "bias": "none",
+        "use_dora": any(slot.decomposed for slot in slots),
+        "bias": "none" if not biased else "lora_only" if biased <= ranks.keys() else "all",
         "fan_in_fan_out": described.fan_in_fan_out,
         "target_modules": sorted(ranks),
-        "modules_to_save": None,
+        "modules_to_save": sorted(saved) or None,
         "init_lora_weights": True,
     }
+    # A key of late: older versions of PEFT are not told of it where it says nothing.
+    return config | ({"ensure_weight_tying": True} if any(w.tied for w in wholes) else {})

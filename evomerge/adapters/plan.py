@@ -1,4 +1,4 @@
-"""What a recipe of adapters means, matrix by matrix; decided before any factor is read."""
+"""What a recipe of adapters means, tensor by tensor; decided before any factor is read."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from evomerge.adapters.base import (
     rank_of,
     shares,
 )
-from evomerge.adapters.sources import Matrix, Sources, open_sources
+from evomerge.adapters.lengths import lengths_of, merged_lengths
+from evomerge.adapters.sources import Matrix, Sources, Whole, open_sources
 from evomerge.adapters.updates import Floats, Update
+from evomerge.adapters.wholes import averaged
 from evomerge.errors import CheckpointError, RecipeError, unknown
 from evomerge.families import family_of, layers_in
 from evomerge.recipe import Settings
@@ -41,6 +43,39 @@ class Planned:
     values: Mapping[str, Value]
     rank: int
 
+    @property
+    def scale(self) -> float:
+        """The factor on what comes of it."""
+        return float(self.values["scale"])
+
+
+@dataclass(frozen=True)
+class PlannedWhole:
+    """A bias or a module's tensor, and how the adapters' are averaged.
+
+    Attributes:
+        whole: which.
+        weights: ``(adapters,)``, which sum to 1.
+        scale: factor on the change of the base's.
+    """
+
+    whole: Whole
+    weights: Floats
+    scale: float
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of one matrix.
+
+    Attributes:
+        merged: the update, scale included, and how it was found.
+        lengths: ``(outputs,)``: what its rows are brought to; None where no adapter uses DoRA.
+    """
+
+    merged: Merged
+    lengths: Floats | None
+
 
 @dataclass(frozen=True)
 class AdapterPlan:
@@ -51,24 +86,49 @@ class AdapterPlan:
         sources: base and adapters.
         declared: the method.
         planned: every matrix, by name.
+        wholes: what is trained as a whole, by name.
     """
 
     recipe: AdapterRecipe
     sources: Sources
     declared: Declaration
     planned: Sequence[Planned]
+    wholes: Sequence[PlannedWhole]
 
-    def merged(self) -> Iterator[tuple[Planned, Merged]]:
-        """The updates, one after the other, scale included.
+    @property
+    def decomposed(self) -> bool:
+        """Whether the result has lengths (DoRA): then every matrix has, in PEFT's format."""
+        return any(planned.matrix.decomposed for planned in self.planned)
+
+    def merged(self) -> Iterator[Made]:
+        """The matrices, one after the other.
 
         Raises:
             MergeError: a mean is not unique, or a factor holds NaN.
         """
         for planned in self.planned:
             updates = self.sources.updates(planned.matrix)
-            made = self.declared.method.merge(self._task(planned, updates))
-            update = made.update.scaled(float(planned.values["scale"]))
-            yield planned, Merged(update, made.steps, made.residual)
+            found = self.declared.method.merge(self._task(planned, updates))
+            update = found.update.scaled(planned.scale)
+            lengths = self._lengths(planned, updates, update) if self.decomposed else None
+            yield Made(replace(found, update=update), lengths)
+
+    def averaged(self) -> Iterator[tuple[Whole, int, Floats]]:
+        """Blocks of rows of what is trained as a whole, and where they stand.
+
+        Raises:
+            MergeError: there is NaN.
+        """
+        for planned in self.wholes:
+            made = averaged(self.sources, planned.whole, planned.weights, planned.scale)
+            for offset, block in made:
+                yield planned.whole, offset, block
+
+    def _lengths(self, planned: Planned, updates: Sequence[Update], merged: Update) -> Floats:
+        """The mean of trained lengths; where there are none, those that the merged rows have."""
+        if not planned.matrix.decomposed:
+            return lengths_of(self.sources, planned.matrix, [merged])[0]
+        return merged_lengths(self.sources, planned.matrix, updates, planned.weights, planned.scale)
 
     def _task(self, planned: Planned, updates: Sequence[Update]) -> Task:
         labels = [str(entry.adapter) for entry in self.recipe.adapters]
@@ -88,9 +148,10 @@ def plan_adapters(recipe: AdapterRecipe, opened: ExitStack) -> AdapterPlan:
     _check_settings(recipe, declared)
     sources = open_sources(recipe, opened)
     position = _positions(sources)
-    plan = AdapterPlan(recipe, sources, declared, [])
+    plan = AdapterPlan(recipe, sources, declared, [], [])
     planned = [_planned(plan, matrix, position(matrix.name)) for matrix in sources.matrices]
-    return replace(plan, planned=planned)
+    wholes = [_planned_whole(plan, whole, position(whole.name)) for whole in sources.wholes]
+    return replace(plan, planned=planned, wholes=wholes)
 
 
 def _check_settings(recipe: AdapterRecipe, declared: Declaration) -> None:
@@ -123,22 +184,34 @@ def _positions(sources: Sources) -> Callable[[str], float]:
 
 def _planned(plan: AdapterPlan, matrix: Matrix, t: float) -> Planned:
     """The parameters that hold for one matrix."""
-    entries, shared = plan.recipe.adapters, plan.recipe.parameters
+    shared = plan.recipe.parameters
     values = {
         name: _value(plan.declared, name, [shared], matrix.name, t) for name in plan.declared.params
     }
-    weights = [
-        float(_value(plan.declared, "weight", [entry.parameters, shared], matrix.name, t))
-        for entry in entries
-    ]
     ranks = [adapter.rank(matrix.name) for adapter in plan.sources.adapters]
     rank = rank_of(values.get("rank", plan.declared.rank), ranks, matrix.shape, matrix.name)
-    return Planned(matrix, shares(weights, matrix.name), values, rank)
+    return Planned(matrix, _weights(plan, matrix.name, t), values, rank)
+
+
+def _planned_whole(plan: AdapterPlan, whole: Whole, t: float) -> PlannedWhole:
+    """The parameters that hold for a tensor that is trained as a whole."""
+    scale = float(_value(plan.declared, "scale", [plan.recipe.parameters], whole.name, t))
+    return PlannedWhole(whole, _weights(plan, whole.name, t), scale)
+
+
+def _weights(plan: AdapterPlan, tensor: str, t: float) -> Floats:
+    """``(adapters,)``, which sum to 1."""
+    shared = plan.recipe.parameters
+    weights = [
+        float(_value(plan.declared, "weight", [entry.parameters, shared], tensor, t))
+        for entry in plan.recipe.adapters
+    ]
+    return shares(weights, tensor)
 
 
 def _value(
-    declared: Declaration, name: str, scopes: Sequence[Settings], matrix: str, t: float
+    declared: Declaration, name: str, scopes: Sequence[Settings], tensor: str, t: float
 ) -> Value:
     param = declared.params[name]
-    found = look_up_as(param.read, name, scopes, matrix, t)
+    found = look_up_as(param.read, name, scopes, tensor, t)
     return param.default if found is None else found

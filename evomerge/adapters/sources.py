@@ -1,32 +1,20 @@
-"""The adapters of a recipe, opened: what each does to every matrix of the base.
-
-Only low-rank updates are merged. Whatever else an adapter trains (DoRA's lengths, biases, whole
-modules, rows of the embedding) means nothing as a point of the same geometry, and is refused by
-name.
-"""
+"""The adapters of a recipe, opened: what each does to every tensor of the base, side by side."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
-import numpy as np
-
+from evomerge.adapters.adapter import BIAS, Adapter, open_adapter, parameter_of
 from evomerge.adapters.updates import Update
-from evomerge.checkpoint.adapter import config_file, weights_file
-from evomerge.checkpoint.adapter_changes import Change, LowRank
-from evomerge.checkpoint.adapter_config import AdapterConfig, read_adapter_config
-from evomerge.checkpoint.adapter_plan import plan_changes
-from evomerge.checkpoint.documents import read_json
-from evomerge.checkpoint.hub import label_of, locate
+from evomerge.checkpoint.adapter_changes import LowRank
+from evomerge.checkpoint.adapter_names import Names
 from evomerge.checkpoint.reader import Checkpoint, open_checkpoint
-from evomerge.checkpoint.tensor_file import TensorFile
-from evomerge.errors import AdapterError, MergeError
-from evomerge.recipe import ModelReference
+from evomerge.errors import AdapterError
 from evomerge.recipe.adapters import AdapterRecipe
 
 # The part of a factor's name that says which it is.
@@ -34,64 +22,26 @@ _PART = re.compile(r"\.(lora_A\.weight|lora_B\.weight|lora_embedding_A|lora_embe
 
 
 @dataclass(frozen=True)
-class Adapter:
-    """One opened adapter.
-
-    Attributes:
-        label: what messages call it.
-        folder: where it is.
-        config: what its adapter_config.json says of the update.
-        task: what the same file says it is for, such as ``CAUSAL_LM``; empty if nothing.
-        file: its tensors.
-        products: by the name of the matrix in the base, the one that is added to it.
-    """
-
-    label: str
-    folder: Path
-    config: AdapterConfig
-    task: str
-    file: TensorFile
-    products: Mapping[str, LowRank]
-
-    def update(self, matrix: str, shape: tuple[int, int]) -> Update:
-        """What it adds to a matrix, scaling included: ``shape`` is ``(outputs, inputs)``.
-
-        Raises:
-            MergeError: a factor holds NaN or infinity.
-        """
-        product = self.products.get(matrix)
-        if product is None:
-            return Update.zero(shape)
-        up, down = (self._factor(key) for key in (product.up, product.down))
-        return Update(product.scaling * up, np.ascontiguousarray(down.T))
-
-    def rank(self, matrix: str) -> int:
-        """The columns of its factors; 0 if it leaves the matrix alone."""
-        product = self.products.get(matrix)
-        return self.file.tensors[product.down].shape[0] if product else 0
-
-    def _factor(self, key: str) -> np.ndarray:
-        factor = self.file.load(key).astype(np.float64)
-        if not np.isfinite(factor).all():
-            raise MergeError(f"{self.file.path}: {key}: holds NaN or infinity; mend the adapter")
-        return factor
-
-
-@dataclass(frozen=True)
 class Matrix:
-    """A matrix of the base that at least one adapter changes.
+    """A matrix of the base that at least one adapter changes by factors.
 
     Attributes:
-        name: in the base.
+        name: in the merged model.
+        source: the tensor of the base it starts as; another one where a head was tied.
         module: what PEFT calls its module, prefix included.
         shape: ``(outputs, inputs)``, however it is stored.
         embedding: whether PEFT names its factors as those of an embedding.
+        turned: whether it is stored ``(inputs, outputs)``.
+        decomposed: whether an adapter brings its output directions to trained lengths (DoRA).
     """
 
     name: str
+    source: str
     module: str
     shape: tuple[int, int]
     embedding: bool
+    turned: bool = False
+    decomposed: bool = False
 
     @property
     def factors(self) -> tuple[str, str]:
@@ -99,6 +49,37 @@ class Matrix:
         if self.embedding:
             return f"{self.module}.lora_embedding_B", f"{self.module}.lora_embedding_A"
         return f"{self.module}.lora_B.weight", f"{self.module}.lora_A.weight"
+
+    @property
+    def lengths(self) -> str:
+        """What the lengths are called so that both PEFT and transformers find them."""
+        return f"{self.module}.lora_magnitude_vector.weight"
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A bias, or a tensor of a module, that at least one adapter trains as a whole.
+
+    Attributes:
+        name: in the merged model.
+        source: the tensor of the base it starts as; another one where a head was tied.
+        parameter: what it is called in memory.
+        shape: of the tensor.
+        saved: whether it is one of ``modules_to_save``.
+        tied: whether it is the embedding once more, as the head that stays tied to it.
+    """
+
+    name: str
+    source: str
+    parameter: str
+    shape: tuple[int, ...]
+    saved: bool
+    tied: bool = False
+
+    @property
+    def module(self) -> str:
+        """What its module is called in memory."""
+        return self.parameter.rpartition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -108,22 +89,24 @@ class Sources:
     Attributes:
         base: the model that all were trained on.
         adapters: at least one.
-        matrices: all that any of them changes, by name.
+        matrices: all that any of them changes by factors, by name; at least one.
+        wholes: all that any of them trains as a whole, by name.
     """
 
     base: Checkpoint
     adapters: Sequence[Adapter]
     matrices: Sequence[Matrix]
+    wholes: Sequence[Whole]
 
     def updates(self, matrix: Matrix) -> list[Update]:
         """One for each adapter, rank 0 where it leaves the matrix alone."""
         return [adapter.update(matrix.name, matrix.shape) for adapter in self.adapters]
 
-    def partial(self) -> int:
-        """How many matrices only some of the adapters change."""
+    def partial(self, tensors: Sequence[Matrix] | Sequence[Whole]) -> int:
+        """How many of these only some of the adapters change."""
         return sum(
-            any(matrix.name not in adapter.products for adapter in self.adapters)
-            for matrix in self.matrices
+            any(tensor.name not in adapter.changes for adapter in self.adapters)
+            for tensor in tensors
         )
 
 
@@ -132,46 +115,17 @@ def open_sources(recipe: AdapterRecipe, opened: ExitStack) -> Sources:
 
     Raises:
         CheckpointError: one cannot be read.
-        AdapterError: an adapter is not of this base, or not low-rank alone; or they have no
-            matrix in common.
+        AdapterError: an adapter is not of this base; or they have no tensor in common, or train
+            one in ways of which there is no mean.
     """
     model = recipe.base_model
     base = opened.enter_context(open_checkpoint(model.path, model.revision))
-    adapters = [_open(entry.adapter, base, opened) for entry in recipe.adapters]
+    adapters = [open_adapter(entry.adapter, base, opened) for entry in recipe.adapters]
     _check_one_base(adapters)
     _check_common(adapters)
-    return Sources(base, adapters, _matrices(adapters))
-
-
-def _open(reference: ModelReference, base: Checkpoint, opened: ExitStack) -> Adapter:
-    folder = locate(reference.path, reference.revision)
-    label = label_of(reference.path, folder)
-    document = config_file(folder)
-    config = read_adapter_config(document)
-    file = TensorFile(weights_file(folder))
-    opened.callback(file.close)
-    changes = plan_changes(file, config, base)
-    products = {name: _product(change, f"{file.path}: {name}") for name, change in changes.items()}
-    task = str(read_json(document).get("task_type") or "")
-    return Adapter(label, folder, config, task, file, products)
-
-
-def _product(change: Change, where: str) -> LowRank:
-    """The one product of a change that is nothing else."""
-    kinds = {
-        "is trained as a whole (modules_to_save, or a bias)": change.replacement is not None,
-        "has rows that are trained as a whole (trainable_token_indices)": change.tokens is not None,
-        "has a bias beside its factors (lora_bias)": bool(change.added),
-        "is brought to trained lengths (use_dora)": change.magnitude is not None,
-        "is changed by two products": len(change.low_rank) > 1,
-    }
-    for kind, found in kinds.items():
-        if found:
-            raise AdapterError(
-                f"{where}: {kind}; only low-rank updates can be averaged as such. Merge it as a "
-                "model: models: [{model: BASE+ADAPTER}, …]"
-            )
-    return change.low_rank[0]
+    _check_ties(adapters, base)
+    _check_ways(adapters)
+    return Sources(base, adapters, _matrices(adapters), _wholes(adapters, base))
 
 
 def _check_one_base(adapters: Sequence[Adapter]) -> None:
@@ -195,7 +149,7 @@ def _called(adapter: Adapter) -> str:
 
 def _check_common(adapters: Sequence[Adapter]) -> None:
     if len(adapters) > 1 and all(
-        one.products.keys().isdisjoint(other.products) for one, other in combinations(adapters, 2)
+        one.changes.keys().isdisjoint(other.changes) for one, other in combinations(adapters, 2)
     ):
         raise AdapterError(
             f"{', '.join(adapter.label for adapter in adapters)}: change no matrix in common, so "
@@ -203,13 +157,88 @@ def _check_common(adapters: Sequence[Adapter]) -> None:
         )
 
 
+def _check_ways(adapters: Sequence[Adapter]) -> None:
+    """Refuses a tensor that adapters change in ways of which there is no mean."""
+    for one, other in combinations(adapters, 2):
+        for name in one.changes.keys() & other.changes.keys():
+            ways = [_way(adapter, name) for adapter in (one, other)]
+            if None not in ways and ways[0] != ways[1]:
+                raise AdapterError(
+                    f"{name}: {one.label} changes it {ways[0]}, {other.label} {ways[1]}; they "
+                    "have no mean. Merge them as models: models: [{model: BASE+ADAPTER}, …]"
+                )
+
+
+def _way(adapter: Adapter, name: str) -> str | None:
+    """How an adapter changes a tensor; None if it leaves it as it was."""
+    change = adapter.changes[name]
+    if change.low_rank:
+        return f"by factors of {_module(change.low_rank[0]).rpartition('.')[2]}"
+    return "as a whole" if change.replacement or change.added else None
+
+
+def _check_ties(adapters: Sequence[Adapter], base: Checkpoint) -> None:
+    """Refuses to average a head of its own with one that follows its embedding."""
+    tie = Names(base).tie
+    if tie is None:
+        return
+    untied = [adapter for adapter in adapters if tie.head in adapter.changes]
+    for other in adapters:
+        if untied and other not in untied and tie.embedding in other.changes:
+            raise AdapterError(
+                f"{tie.head}: {untied[0].label} has one of its own, in {other.label} it is the "
+                f"{tie.embedding}, which that changes; they have no mean. Merge them as models: "
+                "models: [{model: BASE+ADAPTER}, …]"
+            )
+
+
 def _matrices(adapters: Sequence[Adapter]) -> list[Matrix]:
     found: dict[str, Matrix] = {}
     for adapter in adapters:
-        for name, product in adapter.products.items():
+        for name, change in adapter.changes.items():
+            if not change.low_rank:
+                continue
+            product = change.low_rank[0]
             up, down = (adapter.file.tensors[key] for key in (product.up, product.down))
-            embedding = "lora_embedding" in product.down
-            module = _PART.sub("", product.down)
-            shape = (up.shape[0], down.shape[1])
-            found.setdefault(name, Matrix(name, module, shape, embedding))
+            matrix = Matrix(
+                name,
+                change.source,
+                _module(product),
+                (up.shape[0], down.shape[1]),
+                embedding="lora_embedding" in product.down,
+                turned=product.transposed,
+            )
+            found.setdefault(name, matrix)
+            if change.magnitude is not None:
+                found[name] = replace(found[name], decomposed=True)
+    if not found:
+        raise AdapterError(
+            f"{', '.join(adapter.label for adapter in adapters)}: train whole tensors alone; "
+            "merge them as models: models: [{model: BASE+ADAPTER}, …]"
+        )
     return [found[name] for name in sorted(found)]
+
+
+def _module(product: LowRank) -> str:
+    return _PART.sub("", product.down)
+
+
+def _wholes(adapters: Sequence[Adapter], base: Checkpoint) -> list[Whole]:
+    found: dict[str, Whole] = {}
+    for adapter in adapters:
+        for name, change in adapter.changes.items():
+            key = change.replacement or next((key for key, _ in change.added), None)
+            if key is None:
+                continue
+            parameter = parameter_of(key)
+            saved = not parameter.endswith(BIAS) or adapter.config.saves(
+                parameter.rpartition(".")[0]
+            )
+            whole = Whole(name, change.source, parameter, change.info.shape, saved)
+            if saved or name not in found:
+                found[name] = whole
+    listed = [found[name] for name in sorted(found)]
+    tie = Names(base).tie
+    if tie and tie.embedding in found and all(tie.head not in each.changes for each in adapters):
+        listed.append(replace(found[tie.embedding], parameter=tie.head, saved=False, tied=True))
+    return listed

@@ -12,16 +12,17 @@ import numpy as np
 from evomerge.checkpoint.adapter_changes import Change, LowRank
 from evomerge.checkpoint.adapter_config import AdapterConfig
 from evomerge.checkpoint.adapter_names import Names
-from evomerge.checkpoint.reader import Checkpoint
-from evomerge.checkpoint.tensor_file import TensorFile
+from evomerge.checkpoint.adapter_parts import Base, Tensors
 from evomerge.errors import AdapterError
 
 # What PEFT calls the factors of a linear layer, those of an embedding, and what goes with them.
 _FACTORS = (("lora_A.weight", "lora_B.weight"), ("lora_embedding_A", "lora_embedding_B"))
 _BIAS = "lora_B.bias"
 _MAGNITUDE = "lora_magnitude_vector"
+# As it is called in memory, and in files that transformers can read as well as PEFT.
+_IN_MEMORY = f"{_MAGNITUDE}.weight"
 _TOKENS = "token_adapter.trainable_tokens_delta"
-_PARTS = (*_FACTORS[0], *_FACTORS[1], _BIAS, _MAGNITUDE, _TOKENS)
+_PARTS = (*_FACTORS[0], *_FACTORS[1], _BIAS, _MAGNITUDE, _IN_MEMORY, _TOKENS)
 _KEY = re.compile(rf"^(.+)\.({'|'.join(map(re.escape, _PARTS))})$")
 _PREFIX = "base_model.model."
 _WRAPPED = ".base_layer."
@@ -35,9 +36,7 @@ _BLOCK_ROWS = 1024
 _LISTED = 3  # names in a message
 
 
-def plan_changes(
-    file: TensorFile, config: AdapterConfig, checkpoint: Checkpoint
-) -> dict[str, Change]:
+def plan_changes(file: Tensors, config: AdapterConfig, checkpoint: Base) -> dict[str, Change]:
     """The tensors an adapter changes, by their names in the merged model.
 
     Raises:
@@ -49,7 +48,8 @@ def plan_changes(
     for key in sorted(file.tensors):
         bare = key.removeprefix(_PREFIX)
         if found := _KEY.match(bare):
-            modules.setdefault(found[1], {})[found[2]] = key
+            part = _MAGNITUDE if found[2] == _IN_MEMORY else found[2]
+            modules.setdefault(found[1], {})[part] = key
         else:
             parameters[bare] = key
     plan.untie(parameters)
@@ -64,7 +64,7 @@ def plan_changes(
 class _Plan:
     """The changes found so far, and the tensors of the adapter that found no counterpart."""
 
-    def __init__(self, file: TensorFile, config: AdapterConfig, checkpoint: Checkpoint) -> None:
+    def __init__(self, file: Tensors, config: AdapterConfig, checkpoint: Base) -> None:
         self.changes: dict[str, Change] = {}
         self._unused: list[str] = []
         self._file = file

@@ -10,8 +10,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from evomerge.adapters.extraction import Pair, pair_up
-from evomerge.adapters.folder import AdapterWriter, Described
-from evomerge.adapters.updates import Update
+from evomerge.adapters.folder import AdapterWriter, Described, Filling
 from evomerge.checkpoint.card import write_extraction_card
 from evomerge.checkpoint.reader import Checkpoint, open_checkpoint
 from evomerge.cli.progress import progress_bar
@@ -53,12 +52,12 @@ def extract_lora(
 
 def _updates(
     pair: Pair, kept: list[float], advance: Callable[[float], None] | None
-) -> Iterator[Update]:
+) -> Iterator[Filling]:
     for found in pair.extracted():
         kept.append(found.kept)
         if advance is not None:
             advance(1)
-        yield found.update
+        yield Filling(found.update)
 
 
 def _opened(text: str) -> Checkpoint:

@@ -70,4 +70,15 @@ def described(recipe: AdapterRecipe, outcome: Outcome) -> str:
             f"{outcome.partial} matrices are changed by some of the adapters only; for the others "
             "the update is zero"
         )
+    if outcome.decomposed:
+        lines.append(
+            f"{outcome.decomposed} matrices have trained lengths (DoRA), which are averaged apart; "
+            "an adapter without them counts with the lengths that its rows have"
+        )
+    if outcome.wholes:
+        lines.append(
+            f"{outcome.wholes} biases and tensors of whole modules are averaged as weights; "
+            f"{outcome.partial_wholes} are trained by some of the adapters only, and are the "
+            "base's in the others"
+        )
     return "\n".join(lines)

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from evomerge.adapters.folder import AdapterWriter, Described, Slot
+from evomerge.adapters.folder import AdapterWriter, Described, Filling, Slot
 from evomerge.adapters.plan import AdapterPlan
-from evomerge.adapters.updates import Update
 from evomerge.checkpoint.card import write_adapter_card
 from evomerge.dtypes import parse_dtype
 from evomerge.errors import OutputError
@@ -35,6 +34,9 @@ class Outcome:
         matrices: how many were merged.
         rank: the largest of the merged factors.
         partial: how many of the matrices only some of the adapters change.
+        decomposed: how many have lengths that some adapter trained (DoRA).
+        wholes: how many biases and tensors of modules were averaged as weights.
+        partial_wholes: how many of these only some of the adapters train.
         nbytes: of the weights that were written.
         steps: of the iteration of each matrix.
         residuals: how far each was from its end.
@@ -43,6 +45,9 @@ class Outcome:
     matrices: int
     rank: int
     partial: int
+    decomposed: int = 0
+    wholes: int = 0
+    partial_wholes: int = 0
     nbytes: int = 0
     steps: list[int] = field(default_factory=list)
     residuals: list[float] = field(default_factory=list)
@@ -78,14 +83,16 @@ def write_adapters(
         writer = _writer(plan, out, recipe.dtype, force=force)
         outcome.nbytes = writer.nbytes
         writer.write(
-            _updates(plan, outcome, progress),
+            _fillings(plan, outcome, progress),
             lambda folder: write_adapter_card(folder, recipe, name=out.resolve().name),
+            plan.averaged(),
         )
     else:
         with TemporaryDirectory(prefix="evomerge-") as scratch:
             adapter = Path(scratch) / "adapter"
             writer = _writer(plan, adapter, None, force=False)
-            writer.write(_updates(plan, outcome, progress), lambda folder: None)  # noqa: ARG005
+            fillings = _fillings(plan, outcome, progress)
+            writer.write(fillings, lambda folder: None, plan.averaged())  # noqa: ARG005
             model = plan_merge(_applied(recipe, adapter))
             _write_model(model, recipe, out, shard_bytes, force=force, options=options)
             outcome.nbytes = output_bytes(model)
@@ -107,30 +114,41 @@ def check_adapters(plan: AdapterPlan, out: Path, *, force: bool = False) -> Outc
 
 def foreseen(plan: AdapterPlan) -> Outcome:
     """What can be said before the merge."""
-    rank = max(planned.rank for planned in plan.planned)
-    return Outcome(len(plan.planned), rank, plan.sources.partial())
+    sources, rank = plan.sources, max(planned.rank for planned in plan.planned)
+    wholes = [whole for whole in sources.wholes if not whole.tied]
+    return Outcome(
+        matrices=len(plan.planned),
+        rank=rank,
+        partial=sources.partial(sources.matrices),
+        decomposed=sum(matrix.decomposed for matrix in sources.matrices),
+        wholes=len(wholes),
+        partial_wholes=sources.partial(wholes),
+    )
 
 
 def _writer(plan: AdapterPlan, out: Path, dtype: str | None, *, force: bool) -> AdapterWriter:
     adapters = plan.sources.adapters
-    slots = [Slot(planned.matrix, max(1, planned.rank)) for planned in plan.planned]
+    slots = [
+        Slot(planned.matrix, max(1, planned.rank), plan.decomposed) for planned in plan.planned
+    ]
     described = Described(
         base=next((a.config.base for a in adapters if a.config.base), plan.recipe.base_model.path),
         task=next((a.task for a in adapters if a.task), ""),
         fan_in_fan_out=any(adapter.config.fan_in_fan_out for adapter in adapters),
+        wholes=plan.sources.wholes,
     )
     return AdapterWriter(out, slots, described, parse_dtype(dtype or "float32"), force=force)
 
 
-def _updates(
+def _fillings(
     plan: AdapterPlan, outcome: Outcome, progress: Callable[[int], None] | None
-) -> Iterator[Update]:
-    for _, merged in plan.merged():
-        outcome.steps.append(merged.steps)
-        outcome.residuals.append(merged.residual)
+) -> Iterator[Filling]:
+    for made in plan.merged():
+        outcome.steps.append(made.merged.steps)
+        outcome.residuals.append(made.merged.residual)
         if progress is not None:
             progress(1)
-        yield merged.update
+        yield Filling(made.merged.update, made.lengths)
 
 
 def _applied(recipe: AdapterRecipe, adapter: Path) -> Recipe:

@@ -15,11 +15,13 @@ from transformers import AutoModelForCausalLM
 from tests.checkpoint.safetensors_files import write
 
 
-def trained(folder: Path, base: Path, *, dtype: torch.dtype = torch.float32, **settings) -> Path:
+def trained(
+    folder: Path, base: Path, *, dtype: torch.dtype = torch.float32, seed: int = 0, **settings
+) -> Path:
     """Writes an adapter for the model in ``base`` in which everything trainable has moved."""
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         adapted = get_peft_model(model, LoraConfig(**settings))
         for parameter in adapted.parameters():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evomerge.zoo.random_models import Options, random_model
 from tests.checkpoint.peft_adapters import factors, hand_made
 from tests.cli.bad_input import other
 
@@ -15,6 +16,7 @@ Prepare = Callable[[], list[str]]
 
 BAD_ADAPTERS: dict[str, Prepare] = {}
 
+EMBEDDING = "model.embed_tokens"
 Q, K = (f"model.layers.0.self_attn.{part}_proj" for part in "qk")
 
 
@@ -126,12 +128,88 @@ def _() -> list[str]:
     return asked()
 
 
-@case("an adapter with more than low-rank updates")
+@case("an adapter of bare parameters, to be merged")
 def _() -> list[str]:
     lora("first")
-    arrays = factors(Q, 16, 16) | {f"{Q}.lora_magnitude_vector": np.ones(16, np.float32)}
-    hand_made(Path("second"), arrays, use_dora=True)
+    lora("second", target_parameters=["mlp.experts.gate_up_proj"])
     return asked()
+
+
+@case("an adapter that adds tokens")
+def _() -> list[str]:
+    lora("first")
+    more = {"model.embed_tokens.weight": np.ones((9, 16), np.float32)}
+    hand_made(Path("second"), factors(Q, 16, 16) | more, modules_to_save=["embed_tokens"])
+    return asked()
+
+
+@case("an adapter with trained tokens")
+def _() -> list[str]:
+    lora("first")
+    delta = {f"{EMBEDDING}.token_adapter.trainable_tokens_delta": np.ones((1, 16), np.float32)}
+    hand_made(Path("second"), factors(Q, 16, 16) | delta, trainable_token_indices=[1])
+    return asked()
+
+
+@case("an embedding of its own below its factors")
+def _() -> list[str]:
+    lora("first")
+    arrays = {
+        f"{EMBEDDING}.lora_embedding_A": np.ones((2, 7), np.float32),
+        f"{EMBEDDING}.lora_embedding_B": np.ones((16, 2), np.float32),
+        f"{EMBEDDING}.base_layer.weight": np.ones((7, 16), np.float32),
+    }
+    hand_made(Path("second"), factors(Q, 16, 16) | arrays)
+    return asked()
+
+
+@case("a module trained as a whole and by factors")
+def _() -> list[str]:
+    lora("first")
+    whole = {f"{Q}.weight": np.ones((16, 16), np.float32)}
+    hand_made(Path("second"), factors(K, 8, 16) | whole, modules_to_save=["q_proj"])
+    return asked()
+
+
+@case("a head of its own and one that follows the embedding")
+def _() -> list[str]:
+    random_model(Path("tied"), options=Options(layers=1, hidden=16, vocabulary=7, tied=True))
+    whole = {"lm_head.weight": np.ones((7, 16), np.float32)}
+    hand_made(Path("first"), factors(Q, 16, 16) | whole, modules_to_save=["lm_head"])
+    both = {f"{EMBEDDING}.weight": np.zeros((7, 16), np.float32)}
+    both["lm_head.weight"] = both[f"{EMBEDDING}.weight"]
+    hand_made(Path("second"), factors(Q, 16, 16) | both, modules_to_save=["embed_tokens"])
+    words = asked()
+    text = Path("recipe.yaml").read_text()
+    Path("recipe.yaml").write_text(text.replace("base_model: base", "base_model: tied"))
+    return words
+
+
+@case("adapters without factors")
+def _() -> list[str]:
+    whole = {"lm_head.weight": np.ones((7, 16), np.float32)}
+    for name in ("first", "second"):
+        hand_made(Path(name), whole, modules_to_save=["lm_head"])
+    return asked()
+
+
+def decomposed(name: str, length: float) -> None:
+    lengths = {f"{Q}.lora_magnitude_vector": np.full(16, length, np.float32)}
+    hand_made(Path(name), factors(Q, 16, 16) | lengths, use_dora=True)
+
+
+@case("an adapter with lengths below 0")
+def _() -> list[str]:
+    lora("first")
+    decomposed("second", -1)
+    return asked()
+
+
+@case("lengths that fall below 0")
+def _() -> list[str]:
+    for name in ("first", "second"):
+        decomposed(name, 0)
+    return asked("parameters: {scale: 1.5}\n")
 
 
 @case("adapters without a matrix in common")

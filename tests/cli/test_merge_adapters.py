@@ -114,6 +114,21 @@ def test_what_is_written_can_be_merged_again_and_names_its_base(adapters, evomer
     assert evomerge("merge", "recipe.yaml", "again", "--force")[0] == 0
 
 
+def test_what_is_averaged_apart_is_said(work, evomerge):
+    base, settings = Path("base"), {"r": 2, "target_modules": ["q_proj"]}
+    trained(Path("first"), base, use_dora=True, modules_to_save=["lm_head", "norm"], **settings)
+    trained(Path("second"), base, seed=1, modules_to_save=["lm_head"], **settings)
+    said = (
+        "2 matrices have trained lengths (DoRA), which are averaged apart; an adapter without "
+        "them counts with the lengths that its rows have\n"
+        "6 biases and tensors of whole modules are averaged as weights; 5 are trained by some of "
+        "the adapters only, and are the base's in the others\n"
+    )
+    for more in ("--dry-run",), ():
+        code, out, _ = evomerge(*asked("parameters: {manifold: chordal}\n"), *more)
+        assert (code, out.partition("\n")[2]) == (0, said)
+
+
 def test_weights_may_differ_by_tensor_and_layer(adapters, evomerge):
     more = "parameters: {weight: [{filter: q_proj, value: [0, 1]}, {value: 1}]}\n"
     text = asked(method="linear")
