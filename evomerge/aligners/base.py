@@ -62,7 +62,10 @@ class Setup:
 
 
 class Aligner(Protocol):
-    """Finds what brings a model to an anchor."""
+    """Finds what brings a model to an anchor.
+
+    One that may rotate the residual stream has an attribute ``turns``, which is true.
+    """
 
     def find(self, pair: Pair) -> Element:
         """The element that is applied to the source.
@@ -121,6 +124,11 @@ class Settings:
         except RecipeError as error:
             raise AlignmentError(str(error)) from error
 
+    @property
+    def turns(self) -> bool:
+        """Whether the residual stream may be rotated, and not permuted alone."""
+        return bool(getattr(self.aligner(), "turns", False))
+
     def aligner(self) -> Aligner:
         """The aligner that they describe.
 
@@ -166,4 +174,5 @@ def _stands(fit: Fit, element: Element) -> bool:
     """Whether the units of a kind of groups stand in both models where they stood in their base."""
     turns = fit.group in {"keys", "values"} or isinstance(element.get(fit.group), Rotation)
     still = turns or not fit.moved
-    return still and fit.before > NEAR and fit.after - fit.before < SHARE * (1 - fit.before)
+    gain, rest = fit.after - fit.before, max(0.0, 1 - fit.before)
+    return still and fit.before > NEAR and gain <= SHARE * rest

@@ -14,7 +14,13 @@ from evomerge.alignment.weight_matching import weight_matching
 
 @aligner("procrustes")
 class Procrustes:
-    """The stream takes the rotation, or reflection, in which it comes nearest the anchor's."""
+    """The stream takes the rotation, or reflection, in which it comes nearest the anchor's.
+
+    Attributes:
+        turns: the residual stream.
+    """
+
+    turns = True
 
     def __init__(self, setup: Setup) -> None:
         """It has no settings of its own."""

@@ -19,7 +19,11 @@ MODES = ("permutation", "rotation")
 
 @aligner("zipper")
 class Zipper:
-    """The stream, by an assignment or by Procrustes' rotation, and all that stands in one layer."""
+    """The stream, by an assignment or by Procrustes' rotation, and all that stands in one layer.
+
+    Attributes:
+        turns: whether the stream is rotated.
+    """
 
     def __init__(self, setup: Setup, *, zipper: bool = True, mode: str = MODES[0]) -> None:
         """A transform of the stream, or none.
@@ -30,20 +34,22 @@ class Zipper:
             mode: how the stream is moved: ``permutation``, for all families, or ``rotation``.
 
         Raises:
-            AlignmentError: there is no such mode.
+            AlignmentError: there is no such mode or value.
         """
+        if not isinstance(zipper, bool):
+            raise AlignmentError(f"zipper: found {zipper!r}; expected true or false")
         if mode not in MODES:
             raise AlignmentError(f"mode: {unknown('mode', mode, MODES)}")
         self._seed = setup.seed
         self._zipper = zipper
-        self._turns = mode == "rotation"
+        self.turns = zipper and mode == "rotation"
 
     def find(self, pair: Pair) -> Element:
         """What brings the source to the anchor."""
         layout = pair.layout
         if not self._zipper:
             layout = layout.only([group for group in GROUPS if group != STREAM])
-        elif self._turns:
+        elif self.turns:
             layout = turned(layout, pair.anchor)
         if not layout.groups:
             raise AlignmentError("zipper: is false, which leaves nothing of the groups to be moved")

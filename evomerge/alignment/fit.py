@@ -53,7 +53,7 @@ class Fit:
 
 def fits(layout: Layout, anchor: Read, source: Read, element: Element) -> list[Fit]:
     """What an element that brings a model to an anchor gains, for all that a layout lets move."""
-    sums: dict[str, Floats] = {group: np.zeros(5) for group in GROUPS}
+    sums: dict[str, Floats] = {group: np.zeros(6) for group in GROUPS}
     for name, axes in layout.tensors.items():
         if any(axes):
             before = source(name)
@@ -70,14 +70,14 @@ def _told(layout: Layout, sums: Mapping[str, Floats], element: Element) -> Itera
             count for name in layout.groups for count in _counts(layout, name, group, element)
         ]
         if counts:
-            first, other, after, before_product, after_product = sums[group].tolist()
+            first, other, after, before_product, after_product, apart = sums[group].tolist()
             yield Fit(
                 group,
                 _cosine(before_product, first, other),
                 _cosine(after_product, first, after),
                 sum(moved for moved, _ in counts),
                 sum(units for _, units in counts),
-                sqrt(max(first + after - 2 * after_product, 0.0) / first) if first else 0.0,
+                sqrt(apart / first) if first else 0.0,
             )
 
 
@@ -103,13 +103,21 @@ def _part(tensor: Array, axis: int, span: Span) -> Array:
 
 def _products(first: Array, before: Array, after: Array) -> Floats:
     """Inner products in float64, of some rows at a time: an embedding may be large."""
-    total: Floats = np.zeros(5)
+    total: Floats = np.zeros(6)
     for start in range(0, len(first), ROWS):
         one, other, then = (
             each[start : start + ROWS].astype(np.float64).reshape(-1)
             for each in (first, before, after)
         )
-        pairs = ((one, one), (other, other), (then, then), (one, other), (one, then))
+        apart = then - one
+        pairs = (
+            (one, one),
+            (other, other),
+            (then, then),
+            (one, other),
+            (one, then),
+            (apart, apart),
+        )
         total = total + np.array([np.dot(a, b) for a, b in pairs])
     return total
 
