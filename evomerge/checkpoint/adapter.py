@@ -25,9 +25,9 @@ from evomerge.checkpoint.adapter_arithmetic import (
     tiles,
 )
 from evomerge.checkpoint.adapter_changes import Change, LowRank
-from evomerge.checkpoint.adapter_config import read_adapter_config
+from evomerge.checkpoint.adapter_config import AdapterConfig, read_adapter_config
+from evomerge.checkpoint.adapter_parts import Base, Tensors
 from evomerge.checkpoint.adapter_plan import plan_changes
-from evomerge.checkpoint.fingerprint import fingerprint_of
 from evomerge.checkpoint.hub import label_of, locate
 from evomerge.checkpoint.reader import Checkpoint
 from evomerge.checkpoint.tensor_file import Rows, TensorFile
@@ -55,19 +55,26 @@ class Adapted:
         settings: what the adapter's own config says.
     """
 
-    def __init__(self, checkpoint: Checkpoint, folder: Path, label: str) -> None:
-        self.settings = read_adapter_config(config_file(folder))
-        self._checkpoint = checkpoint
-        self._file = TensorFile(weights_file(folder))
-        self._changes = plan_changes(self._file, self.settings, checkpoint)
-        self._names = tuple(sorted({*checkpoint.names(), *self._changes}))
+    def __init__(
+        self, base: Base, tensors: Tensors, settings: AdapterConfig, label: str = "an adapter"
+    ) -> None:
+        """Finds out what the tensors of an adapter change.
+
+        Raises:
+            AdapterError: it cannot be applied to this model.
+        """
+        self.settings = settings
+        self._base = base
+        self._file = tensors
+        self._changes = plan_changes(tensors, settings, base)
+        self._names = tuple(sorted({*base.names(), *self._changes}))
         self._norms: dict[str, np.ndarray] = {}
         self._lock = Lock()
         self._kept = lru_cache(_FACTORS_KEPT)(self._whole)
-        self.label = f"{checkpoint.label}+{label}"
-        self.folder = checkpoint.folder
-        self.config: Mapping[str, object] = dict(checkpoint.config)
-        if len(self._names) > len(checkpoint.names()):
+        self.label = f"{base.label}+{label}"
+        self.folder = base.folder
+        self.config: Mapping[str, object] = dict(base.config)
+        if len(self._names) > len(base.names()):
             self.config = {**self.config, "tie_word_embeddings": False}
 
     def names(self) -> tuple[str, ...]:
@@ -82,7 +89,7 @@ class Adapted:
         """Shape and element type of a tensor: those of the model on disk."""
         if name in self._changes:
             return self._changes[name].info
-        return self._checkpoint.info(name)
+        return self._base.info(name)
 
     def load(self, name: str, rows: Rows = None, out: np.ndarray | None = None) -> np.ndarray:
         """A tensor, or some of its rows; see `Checkpoint.load`.
@@ -92,7 +99,7 @@ class Adapted:
             else as stored.
         """
         if (change := self._changes.get(name)) is None:
-            return self._checkpoint.load(name, rows, out)
+            return self._base.load(name, rows, out)
         block = self._updated(change, rows, out if out is None or out.dtype == FLOAT32 else None)
         if change.magnitude is not None:
             self._set_lengths(change, change.magnitude, rows, block)
@@ -100,11 +107,12 @@ class Adapted:
 
     def fingerprint(self) -> str:
         """One hash of the model's weights and the adapter's."""
-        return f"{self._checkpoint.fingerprint()}+{fingerprint_of([self._file.path])}"
+        return f"{self._base.fingerprint()}+{self._file.fingerprint()}"
 
     def close(self) -> None:
-        """Closes the files of the model and of the adapter."""
-        self._checkpoint.close()
+        """Closes the files of the model, if it is one on disk, and of the adapter."""
+        if isinstance(self._base, Checkpoint):
+            self._base.close()
         self._file.close()
 
     def __enter__(self) -> Adapted:
@@ -127,14 +135,15 @@ class Adapted:
         return block
 
     def _start(self, change: Change, rows: Rows, out: np.ndarray | None) -> np.ndarray:
-        source: Checkpoint | TensorFile = self._checkpoint
+        source: Base | Tensors = self._base
         name = change.source
         if change.replacement is not None:
             source, name = self._file, change.replacement
         stored_dtype = source.info(name).dtype
         stored = source.load(name, rows, out if stored_dtype == FLOAT32 else None)
         if out is None or stored is out:
-            return stored.astype(np.float32, copy=False)
+            # What stands in memory is not to be written to.
+            return stored.astype(np.float32, copy=not stored.flags.writeable)
         np.copyto(out, stored)
         return out
 
@@ -182,7 +191,9 @@ def open_adapted(checkpoint: Checkpoint, adapter: str, revision: str | None = No
         AdapterError: it cannot be applied, or not to this model.
     """
     folder = locate(adapter, revision)
-    return Adapted(checkpoint, folder, label_of(adapter, folder))
+    settings = read_adapter_config(config_file(folder))
+    tensors = TensorFile(weights_file(folder))
+    return Adapted(checkpoint, tensors, settings, label_of(adapter, folder))
 
 
 def config_file(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from evomerge.checkpoint.reader import Checkpoint
+from evomerge.checkpoint.adapter_parts import Base
 from evomerge.errors import AdapterError, CheckpointError
 from evomerge.families import Family, family_of
 
@@ -28,7 +28,7 @@ class Tie(NamedTuple):
 class Names:
     """Finds the tensors of a checkpoint under the names of an adapter."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Base) -> None:
         self._checkpoint = checkpoint
         self._names = frozenset(checkpoint.names())
 

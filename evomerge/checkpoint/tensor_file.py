@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from evomerge.checkpoint.documents import Document, parse_json
+from evomerge.checkpoint.fingerprint import fingerprint_of
 from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.dtypes import SAFETENSORS
 from evomerge.errors import CheckpointError
@@ -79,6 +80,10 @@ class TensorFile:
             self._read(name, place.start + first * row_bytes, into[:length])
             into = into[length:]
         return out
+
+    def fingerprint(self) -> str:
+        """One hash of the file; computed once, and cached for later runs."""
+        return fingerprint_of([self.path])
 
     def close(self) -> None:
         """Closes the file. It cannot be read afterwards; closing twice does nothing."""
