@@ -19,6 +19,8 @@ Prepare = Callable[[], list[str]]
 BAD_ALIGNMENTS: dict[str, Prepare] = {}
 
 ALIGN = ["align", "code", "aligned", "--to"]
+ROTATED = ["--method", "procrustes"]
+NORM = "model.layers.1.input_layernorm.weight"
 
 
 def case(title: str) -> Callable[[Prepare], Prepare]:
@@ -81,6 +83,32 @@ def _() -> list[str]:
 def _() -> list[str]:
     change_tensors(broken(), lambda tensors: tensors[UP].__setitem__((0, 0), np.nan))
     return [*ALIGN, "broken"]
+
+
+@case("a rotation of a model with a tied head")
+def _() -> list[str]:
+    return ["align", other("tied", tied=True), "aligned", "--to", "base", *ROTATED]
+
+
+@case("a rotation where norms subtract a mean")
+def _() -> list[str]:
+    return ["align", other("gpt2", "gpt2"), "aligned", "--to", "gpt2", *ROTATED]
+
+
+@case("a rotation where norms stand behind what is written")
+def _() -> list[str]:
+    return ["align", other("gemma", "gemma2"), "aligned", "--to", "gemma", *ROTATED]
+
+
+@case("a rotation to an anchor that has a gain of 0")
+def _() -> list[str]:
+    change_tensors(broken(), lambda tensors: tensors[NORM].__setitem__(3, 0))
+    return [*ALIGN, "broken", *ROTATED]
+
+
+@case("a rotation of other groups than the residual stream")
+def _() -> list[str]:
+    return [*ALIGN, "maths", *ROTATED, "--groups", "neurons"]
 
 
 @case("an unknown aligner")
