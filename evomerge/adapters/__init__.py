@@ -8,6 +8,6 @@
 - ``adapter``: one on disk, and what it does to each tensor of its base; ``sources``: several
 - ``lengths``, ``wholes``: what is averaged apart: DoRA's lengths, biases and whole modules
 - ``plan``: which method and parameters make the update of each matrix
-- ``folder``: writes an adapter that PEFT reads
+- ``contents``: an adapter as PEFT has it in its files; ``folder`` writes it
 - ``extraction``: the low-rank part of the difference between two models
 """

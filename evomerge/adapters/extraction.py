@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evomerge.adapters.folder import Slot
+from evomerge.adapters.contents import Slot
 from evomerge.adapters.sources import Matrix
 from evomerge.adapters.updates import Floats, Update
 from evomerge.checkpoint.adapter_plan import CONV1D

@@ -9,8 +9,9 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from evomerge.adapters.contents import Contents, Filling
 from evomerge.adapters.extraction import Pair, pair_up
-from evomerge.adapters.folder import AdapterWriter, Described, Filling
+from evomerge.adapters.folder import AdapterWriter
 from evomerge.checkpoint.card import write_extraction_card
 from evomerge.checkpoint.reader import Checkpoint, open_checkpoint
 from evomerge.cli.progress import progress_bar
@@ -38,8 +39,8 @@ def extract_lora(
     """
     with _opened(model) as tuned, _opened(base) as origin:
         pair = pair_up(tuned, origin, rank)
-        described = Described(base, "CAUSAL_LM", fan_in_fan_out=pair.transposed)
-        writer = AdapterWriter(out, pair.slots, described, FLOAT32, force=force)
+        contents = Contents(pair.slots, (), base, "CAUSAL_LM", pair.transposed, FLOAT32)
+        writer = AdapterWriter(out, contents, force=force)
         kept: list[float] = []
         with progress_bar(f"extracting rank {rank}", len(pair.slots)) as advance:
             writer.write(

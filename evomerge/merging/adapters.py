@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from evomerge.adapters.folder import AdapterWriter, Described, Filling, Slot
+from evomerge.adapters.contents import Contents, Filling, Slot
+from evomerge.adapters.folder import AdapterWriter
 from evomerge.adapters.plan import AdapterPlan
 from evomerge.checkpoint.card import write_adapter_card
 from evomerge.dtypes import parse_dtype
@@ -80,7 +81,7 @@ def write_adapters(
     _check_place(plan, out, force=force)
     outcome = foreseen(plan)
     if recipe.output == "adapter":
-        writer = _writer(plan, out, recipe.dtype, force=force)
+        writer = AdapterWriter(out, contents_of(plan, recipe.dtype), force=force)
         outcome.nbytes = writer.nbytes
         writer.write(
             _fillings(plan, outcome, progress),
@@ -90,7 +91,7 @@ def write_adapters(
     else:
         with TemporaryDirectory(prefix="evomerge-") as scratch:
             adapter = Path(scratch) / "adapter"
-            writer = _writer(plan, adapter, None, force=False)
+            writer = AdapterWriter(adapter, contents_of(plan, None), force=False)
             fillings = _fillings(plan, outcome, progress)
             writer.write(fillings, lambda folder: None, plan.averaged())  # noqa: ARG005
             model = plan_merge(_applied(recipe, adapter))
@@ -108,7 +109,7 @@ def check_adapters(plan: AdapterPlan, out: Path, *, force: bool = False) -> Outc
     """
     _check_place(plan, out, force=force)
     outcome = foreseen(plan)
-    outcome.nbytes = _writer(plan, out, plan.recipe.dtype, force=force).nbytes
+    outcome.nbytes = AdapterWriter(out, contents_of(plan, plan.recipe.dtype), force=force).nbytes
     return outcome
 
 
@@ -126,18 +127,17 @@ def foreseen(plan: AdapterPlan) -> Outcome:
     )
 
 
-def _writer(plan: AdapterPlan, out: Path, dtype: str | None, *, force: bool) -> AdapterWriter:
+def contents_of(plan: AdapterPlan, dtype: str | None) -> Contents:
+    """What will be in the merged adapter; float32 if no type is asked for."""
     adapters = plan.sources.adapters
-    slots = [
-        Slot(planned.matrix, max(1, planned.rank), plan.decomposed) for planned in plan.planned
-    ]
-    described = Described(
+    return Contents(
+        slots=[Slot(each.matrix, max(1, each.rank), plan.decomposed) for each in plan.planned],
+        wholes=plan.sources.wholes,
         base=next((a.config.base for a in adapters if a.config.base), plan.recipe.base_model.path),
         task=next((a.task for a in adapters if a.task), ""),
         fan_in_fan_out=any(adapter.config.fan_in_fan_out for adapter in adapters),
-        wholes=plan.sources.wholes,
+        dtype=parse_dtype(dtype or "float32"),
     )
-    return AdapterWriter(out, slots, described, parse_dtype(dtype or "float32"), force=force)
 
 
 def _fillings(
