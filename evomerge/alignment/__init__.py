@@ -18,5 +18,6 @@ Aligning:
 - `attention`, `gauges`, `likeness`: the heads of a layer, in spite of their gauges
 - `matching`, `balancing`: the best move of one group, in models whose factors are balanced
 - `weight_matching`: one group after the other, until none gains
+- `activation_matching`: by what units do on the same inputs
 - `fit`: what it gains
 """
