@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, TypeVar
 
+from evomerge.alignment.biases import comparable
 from evomerge.alignment.elements import Element, identity
 from evomerge.alignment.fit import Fit, fits
 from evomerge.alignment.layout import GROUPS, Layout
@@ -30,6 +31,8 @@ from evomerge.registry import Registry, check_keywords
 # its dimensions, at most width / (2 hidden), a quarter in tiny models. One that was moved takes up
 # all of it.
 NEAR, SHARE = 0.5, 0.3
+# What a cosine may gain by rounding: equal models are siblings too.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -161,11 +164,12 @@ def align(pair: Pair, settings: Settings) -> Alignment:
     Raises:
         AlignmentError: they cannot be aligned in this way.
     """
-    asked = Pair(pair.layout.only(settings.groups), pair.anchor, pair.source, pair.models)
+    anchor, source = (comparable(pair.layout, each) for each in (pair.anchor, pair.source))
+    asked = Pair(pair.layout.only(settings.groups), anchor, source, pair.models)
     element = settings.aligner().find(asked)
-    found = tuple(fits(asked.layout, pair.anchor, pair.source, element))
+    found = tuple(fits(asked.layout, anchor, source, element))
     if all(_stands(fit, element) for fit in found):
-        as_is = fits(asked.layout, pair.anchor, pair.source, identity(asked.layout))
+        as_is = fits(asked.layout, anchor, source, identity(asked.layout))
         return Alignment({}, tuple(as_is), siblings=True)
     return Alignment(element, found, siblings=False)
 
@@ -175,4 +179,4 @@ def _stands(fit: Fit, element: Element) -> bool:
     turns = fit.group in {"keys", "values"} or isinstance(element.get(fit.group), Rotation)
     still = turns or not fit.moved
     gain, rest = fit.after - fit.before, max(0.0, 1 - fit.before)
-    return still and fit.before > NEAR and gain <= SHARE * rest
+    return still and fit.before > NEAR and gain <= SHARE * rest + ROUNDING

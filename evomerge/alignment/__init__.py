@@ -14,7 +14,8 @@ Elements:
 
 Aligning:
 
-- `assignment`: the best one-to-one assignment
+- `biases`: those that do nothing, or may stand elsewhere, in one place
+- `assignment`: the best one-to-one assignment; `grams`: of what, and when none is needed
 - `attention`, `gauges`, `likeness`: the heads of a layer, in spite of their gauges
 - `matching`, `balancing`: the best move of one group, in models whose factors are balanced
 - `weight_matching`: one group after the other, until none gains

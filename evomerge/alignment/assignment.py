@@ -31,7 +31,7 @@ def best_assignment(gains: Floats) -> Indices:
         from scipy.optimize import linear_sum_assignment
     except ImportError:
         return augmented(gains)
-    columns: Indices = linear_sum_assignment(gains.astype(np.float64), maximize=True)[1]
+    columns: Indices = linear_sum_assignment(gains, maximize=True)[1]
     return columns
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from evomerge.alignment.assignment import best_assignment
 from evomerge.alignment.attention import Attention
 from evomerge.alignment.elements import Element, Heads, Move, Units
 from evomerge.alignment.gauges import best_gauge
+from evomerge.alignment.grams import Piece, grams, is_certain
 from evomerge.alignment.layout import HeadGroup, Layout, Span, UnitGroup
 from evomerge.alignment.likeness import likeness
 from evomerge.alignment.moving import moved, rows_of
@@ -26,6 +27,9 @@ Read = Callable[[str], Floats]
 # A group is left alone unless it fits better by more than so many times the precision of its
 # numbers: what is less is rounding, and could go back and forth for ever.
 GAIN = 64.0
+# Numbers of a unit that are held at a time where more than these stand along an axis that nothing
+# moves, as in an embedding: some ten megabytes.
+NUMBERS = 4096
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,14 @@ class Side:
         tensor = moved(self.read(name), self.layout.tensors[name], self.done)
         rows: Floats = rows_of(tensor, axis, span)
         return rows
+
+    def pieces(self, name: str, axis: int, span: Span) -> Iterator[Floats]:
+        """The same, of some numbers at a time."""
+        tensor, axes = self.read(name), self.layout.tensors[name]
+        still = axes.index(()) if () in axes else axis
+        cuts = [] if still == axis else [*range(NUMBERS, tensor.shape[still], NUMBERS)]
+        for part in np.split(tensor, cuts, still):
+            yield rows_of(moved(part, axes, self.done), axis, span)
 
 
 def finite(tensor: Floats, where: str) -> Floats:
@@ -97,16 +109,11 @@ def _best_units(
     now: Units,
 ) -> Units:
     """Solves one assignment, over the sum of the inner products of all that tells of the units."""
-    plain, signed = np.zeros((group.size, group.size)), np.zeros((group.size, group.size))
-    epsilon = 0.0
-    may_flip = group.signed or group.scaled
-    for tensor, axis, span in telling:
-        first, other = (side.rows(tensor, axis, span) for side in sides)
-        flips = may_flip and span.place.role != "follows"
-        into = signed if flips else plain
-        into += first @ other.T
-        epsilon = max(epsilon, float(np.finfo(first.dtype).eps))
-    gains = abs(signed) + plain
+    if is_certain(_pieces(group, telling, sides), now):
+        return now
+    plain, signed, epsilon = grams(_pieces(group, telling, sides), group.size)
+    gains = abs(signed)
+    gains += plain
     order = best_assignment(gains)
     rows = np.arange(group.size)
     before = plain[rows, now.order] + np.sign(now.scales) * signed[rows, now.order]
@@ -114,6 +121,17 @@ def _best_units(
     if found.sum() - before.sum() <= GAIN * epsilon * abs(found).sum():
         return now
     return Units(order, np.where(signed[rows, order] < 0, -1.0, 1.0))
+
+
+def _pieces(
+    group: UnitGroup, telling: list[tuple[str, int, Span]], sides: tuple[Side, Side]
+) -> Iterator[Piece]:
+    """All that tells of the units."""
+    for tensor, axis, span in telling:
+        flips = (group.signed or group.scaled) and span.place.role != "follows"
+        first, other = (side.pieces(tensor, axis, span) for side in sides)
+        for pair in zip(first, other, strict=True):
+            yield Piece(*pair, flips)
 
 
 def attention_of(group: HeadGroup, telling: list[tuple[str, int, Span]], side: Side) -> Attention:

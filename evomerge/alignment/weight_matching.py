@@ -44,12 +44,12 @@ def weight_matching(layout: Layout, anchor: Read, source: Read, *, seed: int = 0
         stale |= {name} if layout.beside(name) - known else set()
     random = Random(seed)
     while stale:
-        name = random.choice(sorted(stale))
-        stale.remove(name)
-        found = _visit(name, element, (still, source, free), known)
-        if found is not element[name]:
-            element[name] = found
-            stale |= layout.beside(name)
+        for name in random.sample(sorted(stale), len(stale)):
+            stale.remove(name)
+            found = _visit(name, element, (still, source, free), known)
+            if found is not element[name]:
+                element[name] = found
+                stale |= layout.beside(name)
     whole = compose(invert(still.done), compose(element, free))
     return {name: move.tidied() for name, move in whole.items()}
 
