@@ -14,6 +14,7 @@ axes are known already. So a copy that was moved along all symmetries at once is
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from random import Random
 
 from evomerge.alignment.balancing import balanced
@@ -34,31 +35,51 @@ def weight_matching(layout: Layout, anchor: Read, source: Read, *, seed: int = 0
         seed: of the order in which groups are visited.
     """
     still = Side(layout, anchor, balanced(layout, anchor))
-    free = balanced(layout, source)
+    free = Side(layout, source, balanced(layout, source))
+    element = matched((still, free), Random(seed))
+    whole = compose(invert(still.done), compose(element, free.done))
+    return {name: move.tidied() for name, move in whole.items()}
+
+
+def matched(sides: tuple[Side, Side], random: Random) -> dict[str, Move]:
+    """The element that brings the second of two balanced models to the first."""
+    layout = sides[0].layout
     element = identity(layout)
     known: set[str] = set()
     stale: set[str] = set()  # what has not been seen as the others stand now
     for name in layout.groups:
         known.add(name)
-        element[name] = _visit(name, element, (still, source, free), known)
+        element[name] = _visit(name, element, sides, known)
         stale |= {name} if layout.beside(name) - known else set()
-    random = Random(seed)
+    return improved(sides, element, stale, random)
+
+
+def improved(
+    sides: tuple[Side, Side], element: Element, stale: Collection[str], random: Random
+) -> dict[str, Move]:
+    """What is nearer than an element, or the same moves where nothing is.
+
+    Args:
+        sides: the model that stays and the one that moves, both balanced.
+        element: what is done to the second so far.
+        stale: the groups that may gain.
+        random: of the order in which groups are visited.
+    """
+    layout = sides[0].layout
+    now, stale = dict(element), set(stale)
     while stale:
-        for name in random.sample(sorted(stale), len(stale)):
-            stale.remove(name)
-            found = _visit(name, element, (still, source, free), known)
-            if found is not element[name]:
-                element[name] = found
-                stale |= layout.beside(name)
-    whole = compose(invert(still.done), compose(element, free))
-    return {name: move.tidied() for name, move in whole.items()}
+        name = random.choice(sorted(stale))
+        stale.remove(name)
+        found = _visit(name, now, sides, layout.groups)
+        if found is not now[name]:
+            now[name] = found
+            stale |= layout.beside(name)
+    return now
 
 
-def _visit(
-    name: str, element: dict[str, Move], models: tuple[Side, Read, Element], known: set[str]
-) -> Move:
+def _visit(name: str, element: Element, sides: tuple[Side, Side], known: Collection[str]) -> Move:
     """The best move of one group, after the others have been moved as they are now."""
-    still, source, free = models
+    still, free = sides
     others = {group: move for group, move in element.items() if group != name}
-    side = Side(still.layout, source, compose(others, free))
+    side = Side(still.layout, free.read, compose(others, free.done))
     return best_move(name, element[name], (still, side), known)
