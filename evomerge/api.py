@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evomerge import chain
+from evomerge.adapters.opened import OpenAdapters
 from evomerge.adapters.plan import plan_adapters
 from evomerge.chain.running import watched_by
 from evomerge.config.chained import ChainConfig, either_of, read_either
@@ -61,7 +62,7 @@ def merge(
 
     def follow(asked: Recipe | AdapterRecipe | list[Step]) -> None:
         if isinstance(asked, AdapterRecipe):
-            with ExitStack() as opened:
+            with OpenAdapters() as opened:
                 plan = plan_adapters(asked, opened)
                 write_adapters(
                     plan, Path(out), shard_bytes=shard_bytes, force=force, options=options

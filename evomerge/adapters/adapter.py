@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,7 @@ class Adapter:
         file: its tensors.
         changes: of the tensors of the base, by their names, none of which is both low-rank and
             trained as a whole.
+        known: updates by matrix, that were read and are to be remembered; None remembers none.
     """
 
     label: str
@@ -52,6 +53,7 @@ class Adapter:
     task: str
     file: TensorFile
     changes: Mapping[str, Change]
+    known: dict[str, Update] | None = field(default=None, repr=False)
 
     def product(self, matrix: str) -> LowRank | None:
         """What is added to a matrix, if anything."""
@@ -64,11 +66,16 @@ class Adapter:
         Raises:
             MergeError: a factor holds NaN or infinity.
         """
+        if self.known is not None and matrix in self.known:
+            return self.known[matrix]
         product = self.product(matrix)
         if product is None:
             return Update.zero(shape)
         up, down = (self._load(key) for key in (product.up, product.down))
-        return Update(product.scaling * up, np.ascontiguousarray(down.T))
+        update = Update(product.scaling * up, np.ascontiguousarray(down.T))
+        if self.known is not None:
+            self.known[matrix] = update
+        return update
 
     def rank(self, matrix: str) -> int:
         """The columns of its factors; 0 if it leaves the matrix alone."""
@@ -113,8 +120,13 @@ class Adapter:
         return found
 
 
-def open_adapter(reference: ModelReference, base: Checkpoint, opened: ExitStack) -> Adapter:
-    """Opens an adapter of a base, which ends with ``opened``.
+def open_adapter(
+    reference: ModelReference,
+    base: Checkpoint,
+    opened: ExitStack,
+    known: dict[str, Update] | None = None,
+) -> Adapter:
+    """Opens an adapter of a base, which ends with ``opened``; ``known`` is to remember updates.
 
     Raises:
         CheckpointError: it cannot be read.
@@ -132,7 +144,7 @@ def open_adapter(reference: ModelReference, base: Checkpoint, opened: ExitStack)
             change.replacement = None
         _check(change, file.path)
     task = str(read_json(document).get("task_type") or "")
-    return Adapter(label, folder, config, task, file, changes)
+    return Adapter(label, folder, config, task, file, changes, known)
 
 
 def _check(change: Change, where: Path) -> None:

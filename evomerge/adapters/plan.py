@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from evomerge.adapters.base import (
@@ -16,7 +15,8 @@ from evomerge.adapters.base import (
     shares,
 )
 from evomerge.adapters.lengths import lengths_of, merged_lengths
-from evomerge.adapters.sources import Matrix, Sources, Whole, open_sources
+from evomerge.adapters.opened import OpenAdapters
+from evomerge.adapters.sources import Matrix, Sources, Whole
 from evomerge.adapters.updates import Floats, Update
 from evomerge.adapters.wholes import averaged
 from evomerge.errors import CheckpointError, RecipeError, unknown
@@ -136,8 +136,8 @@ class AdapterPlan:
         return Task(name, updates, planned.weights, labels, planned.values, seed)
 
 
-def plan_adapters(recipe: AdapterRecipe, opened: ExitStack) -> AdapterPlan:
-    """Opens the adapters, which end with ``opened``, and settles every parameter.
+def plan_adapters(recipe: AdapterRecipe, opened: OpenAdapters) -> AdapterPlan:
+    """Opens the adapters, if they are not open yet, and settles every parameter.
 
     Raises:
         RecipeError: no such method or parameter, or a value that is none.
@@ -146,7 +146,7 @@ def plan_adapters(recipe: AdapterRecipe, opened: ExitStack) -> AdapterPlan:
     """
     declared = adapter_methods.find(recipe.merge_method, "recipe.merge_method")
     _check_settings(recipe, declared)
-    sources = open_sources(recipe, opened)
+    sources = opened.sources(recipe)
     position = _positions(sources)
     plan = AdapterPlan(recipe, sources, declared, [], [])
     planned = [_planned(plan, matrix, position(matrix.name)) for matrix in sources.matrices]

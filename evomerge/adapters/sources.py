@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
-from evomerge.adapters.adapter import BIAS, Adapter, open_adapter, parameter_of
+from evomerge.adapters.adapter import BIAS, Adapter, parameter_of
 from evomerge.adapters.updates import Update
 from evomerge.checkpoint.adapter_changes import LowRank
 from evomerge.checkpoint.adapter_names import Names
-from evomerge.checkpoint.reader import Checkpoint, open_checkpoint
+from evomerge.checkpoint.reader import Checkpoint
 from evomerge.errors import AdapterError
-from evomerge.recipe.adapters import AdapterRecipe
 
 # The part of a factor's name that says which it is.
 _PART = re.compile(r"\.(lora_A\.weight|lora_B\.weight|lora_embedding_A|lora_embedding_B)$")
@@ -110,17 +108,13 @@ class Sources:
         )
 
 
-def open_sources(recipe: AdapterRecipe, opened: ExitStack) -> Sources:
-    """Opens base and adapters, which end with ``opened``.
+def sources_of(base: Checkpoint, adapters: Sequence[Adapter]) -> Sources:
+    """A base and its adapters, seen to go together.
 
     Raises:
-        CheckpointError: one cannot be read.
-        AdapterError: an adapter is not of this base; or they have no tensor in common, or train
-            one in ways of which there is no mean.
+        AdapterError: they are of different bases; or they have no tensor in common, or train one
+            in ways of which there is no mean.
     """
-    model = recipe.base_model
-    base = opened.enter_context(open_checkpoint(model.path, model.revision))
-    adapters = [open_adapter(entry.adapter, base, opened) for entry in recipe.adapters]
     _check_one_base(adapters)
     _check_common(adapters)
     _check_ties(adapters, base)

@@ -65,12 +65,18 @@ class Update:
         """
         if not self.rank:
             return self
+        whole, values = self._thin
+        kept = int((values > floor * values[0]).sum())
+        return whole if kept == whole.rank else whole.cut(kept)
+
+    @cached_property
+    def _thin(self) -> tuple[Update, Floats]:
+        """Balanced factors of all directions, and the singular values: found once."""
         left, up = np.linalg.qr(self.left)
         right, down = np.linalg.qr(self.right)
-        u, values, v = np.linalg.svd(up @ down.T)
-        kept = int((values > floor * values[0]).sum())
-        roots = np.sqrt(values[:kept])
-        return Update(left @ (u[:, :kept] * roots), right @ (v[:kept].T * roots))
+        u, values, v = np.linalg.svd(up @ down.T, full_matrices=False)
+        roots = np.sqrt(values)
+        return Update(left @ (u * roots), right @ (v.T * roots)), values
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,15 @@ def read_adapter_config(path: Path) -> AdapterConfig:
         AdapterError: the adapter is not LoRA, or uses a feature that cannot be applied.
         CheckpointError: the file cannot be read.
     """
-    document = read_json(path)
+    return adapter_config_in(read_json(path), path)
+
+
+def adapter_config_in(document: Document, path: Path) -> AdapterConfig:
+    """What the content of an adapter_config.json says; ``path`` is what messages call it.
+
+    Raises:
+        AdapterError: the adapter is not LoRA, or uses a feature that cannot be applied.
+    """
     _refuse(document, path)
     try:
         return AdapterConfig(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from evomerge.adapters.opened import OpenAdapters
 from evomerge.adapters.plan import plan_adapters
 from evomerge.cli.progress import progress_bar
 from evomerge.cli.quantities import in_words
@@ -34,7 +34,7 @@ class Writing:
 
 def merge_adapters(recipe: AdapterRecipe, out: Path, path: str, how: Writing) -> None:
     """Writes what the recipe asks for, or says what it would be."""
-    with ExitStack() as opened:
+    with OpenAdapters() as opened:
         plan = plan_adapters(recipe, opened)
         if how.dry_run:
             outcome = check_adapters(plan, out, force=how.force)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 
+from evomerge.adapters.opened import OpenAdapters
 from evomerge.adapters.plan import plan_adapters
 from evomerge.checkpoint.source import Source
 from evomerge.config.baselines import Kin
@@ -112,7 +112,7 @@ def check_merge(recipe: AnyRecipe, sources: Mapping[ModelReference, Source]) -> 
         EvomergeError: it would not.
     """
     if isinstance(recipe, AdapterRecipe):
-        with ExitStack() as adapters:
+        with OpenAdapters() as adapters:
             plan_adapters(recipe, adapters)
         return
     references = recipe.references()
