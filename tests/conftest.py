@@ -48,6 +48,12 @@ def session_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_session(session_folder: Path) -> None:
+    """What one session found out and kept is not what another one finds."""
+    os.environ["EVOMERGE_CACHE"] = str(session_folder / "cache")
+
+
 @pytest.fixture(scope="module")
 def module_folder() -> Iterator[Path]:
     """One folder for what the tests of one file share."""

@@ -98,6 +98,7 @@ SLOW = {
 
 # Our own modules that may be imported inside functions of a unit, because they load slow ones.
 LATE = {
+    "aligners": {"evomerge.aligners.proving"},
     "cli": {"evomerge"},  # a verb loads what it needs, when it needs it
     "evaluators": {"evomerge.evaluators.harness.run"},
     "measurements": {"evomerge.measurements.of_model"},

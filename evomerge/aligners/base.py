@@ -12,12 +12,12 @@ class WeightMatching:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
 from evomerge.alignment.biases import comparable
-from evomerge.alignment.elements import Element, identity
+from evomerge.alignment.elements import Element, compose, identity
 from evomerge.alignment.fit import Fit, fits
 from evomerge.alignment.layout import GROUPS, Layout
 from evomerge.alignment.matching import Read
@@ -45,12 +45,17 @@ class Pair:
         source: reads those of the model to be moved.
         models: the two as they are on disk, the anchor first, for aligners that run them; None
             where there are only weights.
+        padding: what makes the source as wide as the anchor, where it is narrower; the layout and
+            ``source`` have it so already.
+        narrower: how much narrower it is, naming the models; empty if it is not.
     """
 
     layout: Layout
     anchor: Read
     source: Read
     models: tuple[Source, Source] | None = None
+    padding: Element = field(default_factory=dict)
+    narrower: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,8 @@ class Setup:
 class Aligner(Protocol):
     """Finds what brings a model to an anchor.
 
-    One that may rotate the residual stream has an attribute ``turns``, which is true.
+    One that may rotate the residual stream has an attribute ``turns``, which is true; one that
+    brings a model to a wider one has ``widens``.
     """
 
     def find(self, pair: Pair) -> Element:
@@ -164,14 +170,18 @@ def align(pair: Pair, settings: Settings) -> Alignment:
     Raises:
         AlignmentError: they cannot be aligned in this way.
     """
+    aligner = settings.aligner()
+    if pair.narrower and not getattr(aligner, "widens", False):
+        raise AlignmentError(f"{pair.narrower}; it takes optimal_transport to align them")
     anchor, source = (comparable(pair.layout, each) for each in (pair.anchor, pair.source))
-    asked = Pair(pair.layout.only(settings.groups), anchor, source, pair.models)
-    element = settings.aligner().find(asked)
-    found = tuple(fits(asked.layout, anchor, source, element))
+    layout = pair.layout.only(settings.groups)
+    asked = replace(pair, layout=layout, anchor=anchor, source=source)
+    element = aligner.find(asked)
+    found = tuple(fits(layout, anchor, source, element))
     if all(_stands(fit, element) for fit in found):
-        as_is = fits(asked.layout, anchor, source, identity(asked.layout))
-        return Alignment({}, tuple(as_is), siblings=True)
-    return Alignment(element, found, siblings=False)
+        as_is = fits(layout, anchor, source, identity(layout))
+        return Alignment(pair.padding, tuple(as_is), siblings=True)
+    return Alignment(compose(element, pair.padding), found, siblings=False)
 
 
 def _stands(fit: Fit, element: Element) -> bool:

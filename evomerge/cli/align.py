@@ -39,7 +39,7 @@ def align(  # noqa: PLR0913, PLR0917  the signature is the command line
     written.
     """
     from evomerge.aligners.base import Settings
-    from evomerge.aligners.pairs import align_sources
+    from evomerge.aligners.kept import alignment_of
     from evomerge.alignment.writing import check_place, write_moved
     from evomerge.checkpoint.reader import open_checkpoint
     from evomerge.cli.scoring import hush_libraries
@@ -51,7 +51,7 @@ def align(  # noqa: PLR0913, PLR0917  the signature is the command line
         raise AlignmentError(f"--{error}") from error
     with open_checkpoint(source) as moving, open_checkpoint(to) as anchor:
         check_place(moving, anchor, out, force=force)
-        found = align_sources(moving, anchor, settings)
+        found = alignment_of(moving, anchor, settings).alignment
         elements = sum(moving.info(name).size for name in moving.names())
         with progress_bar(f"writing {out.name}", elements) as advance:
             change = write_moved(moving, found.element, out, force=force, progress=advance)

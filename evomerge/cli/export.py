@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from evomerge.chain.folder import Chain, is_chain
 from evomerge.chain.steps import all_in_one, legs, one_by_one, remarks
-from evomerge.cli.progress import progress_bar
+from evomerge.cli.progress import find_alignments, progress_bar
 from evomerge.errors import OutputError
 from evomerge.evidence import evidence_of
 from evomerge.export import (
@@ -114,6 +114,7 @@ def _merge(recipe: Recipe, out: Path, *, force: bool) -> None:
     from evomerge.merging.plan import plan_merge
 
     plan = plan_merge(recipe)
+    find_alignments(plan)
     elements = sum(tensor.info.size for tensor in plan.tensors)
     with progress_bar(f"merging {recipe.method_title()}", elements) as advance:
         write_merge(plan, out, force=force, progress=advance)

@@ -11,7 +11,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from evomerge.cli.merge_adapters import Writing, merge_adapters
-from evomerge.cli.progress import progress_bar
+from evomerge.cli.progress import find_alignments, progress_bar
 from evomerge.cli.quantities import bytes_in, in_words
 from evomerge.errors import OutputError
 from evomerge.merging.folder import check_merge, output_bytes, write_merge
@@ -65,6 +65,7 @@ def merge(  # noqa: PLR0913, PLR0917  the signature is the command line
 
         def write(asked: Recipe, place: Path) -> None:
             plan = plan_merge(asked)
+            find_alignments(plan)
             elements = sum(tensor.info.size for tensor in plan.tensors)
             with progress_bar(f"merging {asked.method_title()}", elements) as advance:
                 write_merge(

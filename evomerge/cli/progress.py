@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from evomerge.merging.plan import Plan
+
 
 @contextmanager
 def progress_bar(what: str, total: float) -> Iterator[Callable[[float], None] | None]:
@@ -34,6 +36,17 @@ def stage_bar(what: str) -> Iterator[Callable[[str, float], None] | None]:
     with _bars() as bars:
         task = bars.add_task(what, total=1.0)
         yield lambda stage, done: bars.update(task, description=f"{what}: {stage}", completed=done)
+
+
+def find_alignments(plan: Plan) -> None:
+    """Finds, one after the other, what moves the models that a recipe aligns; says which it is.
+
+    Raises:
+        EvomergeError: one cannot be found.
+    """
+    for each in plan.models.aligned:
+        with progress_bar(each.task, 1):
+            each.find()
 
 
 def _bars() -> Progress:

@@ -12,6 +12,7 @@ from evomerge.config.document import BudgetSetting, Config
 from evomerge.errors import MergeError, RecipeError, unknown
 from evomerge.evaluators.base import Evaluator
 from evomerge.goals import Goals
+from evomerge.merging.alignment import as_merged
 from evomerge.merging.models import open_references, with_sources
 from evomerge.merging.plan import plan_merge
 from evomerge.merging.stream import check_device
@@ -115,10 +116,10 @@ def check_merge(recipe: AnyRecipe, sources: Mapping[ModelReference, Source]) -> 
         with OpenAdapters() as adapters:
             plan_adapters(recipe, adapters)
         return
-    references = recipe.references()
+    references = recipe.model_references()
     opened = open_references(reference for reference in references if reference not in sources)
     try:
-        plan_merge(recipe, with_sources(recipe, {**sources, **opened}))
+        plan_merge(recipe, with_sources(recipe, as_merged(recipe, {**sources, **opened})))
     finally:
         for source in opened.values():
             source.close()

@@ -77,7 +77,8 @@ class Located:
         """
         place = self.under(path)
         found = recipe_in(read_tree(place, "recipe"), f"{place}: recipe")
-        places = {str(each): self.placed(each).written() for each in found.references()}
+        named = (*found.references(), *found.model_references())
+        places = {str(each): self.placed(each).written() for each in named}
         return recipe_in(self.with_data(renamed_tree(found.tree(), places)), path)
 
     def with_data(self, tree: object) -> object:

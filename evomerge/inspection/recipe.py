@@ -12,6 +12,7 @@ from evomerge.checkpoint.source import open_source
 from evomerge.errors import EvomergeError
 from evomerge.inspection.contents import KINDS, Contents, Kind, contents_of, group_of
 from evomerge.inspection.model import ModelFacts, Unreadable, facts_of
+from evomerge.merging.alignment import as_merged
 from evomerge.merging.folder import documents_of
 from evomerge.merging.models import tell_apart, with_sources
 from evomerge.merging.parameters import check_methods
@@ -101,7 +102,7 @@ def inspect_recipe(path: Path) -> RecipeFacts:
     sources: dict[ModelReference, Checkpoint | Adapted] = {}
     failures: list[EvomergeError] = []
     models: list[ModelFacts | Unreadable] = []
-    for reference in recipe.references():
+    for reference in recipe.model_references():
         try:
             sources[reference] = open_source(reference)
             models.append(facts_of(reference, sources[reference]))
@@ -128,7 +129,7 @@ def _planned(
     if failures:
         raise failures[0]
     tell_apart(sources)
-    plan = plan_merge(recipe, with_sources(recipe, sources))
+    plan = plan_merge(recipe, with_sources(recipe, as_merged(recipe, sources)))
     documents_of(plan)
     return plan
 

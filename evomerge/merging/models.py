@@ -14,7 +14,8 @@ from evomerge.checkpoint.vocabulary import Vocabulary, build_vocabulary, check_s
 from evomerge.checkpoint.with_vocabulary import WithVocabulary
 from evomerge.errors import CheckpointError, MergeError
 from evomerge.families import Family, Part, architecture_of, family_of, layers_in
-from evomerge.merging.blocks import Input
+from evomerge.merging.alignment import Brought, as_merged
+from evomerge.merging.inputs import Input
 from evomerge.recipe import ModelReference, Recipe
 
 # For each layer, and for both ends, the tensors of one model: generic name -> name on disk.
@@ -57,12 +58,14 @@ class Models:
         donor_reference: whose config and tokenizer the output gets: the base's, else those of the
             first listed.
         vocabulary: the output's, where the recipe asks for one.
+        aligned: those that the recipe aligns.
     """
 
     family: Family
     by_reference: Mapping[ModelReference, Model]
     donor_reference: ModelReference
     vocabulary: Vocabulary | None = None
+    aligned: tuple[Brought, ...] = ()
 
     @property
     def donor(self) -> Model:
@@ -87,9 +90,10 @@ def open_models(recipe: Recipe) -> Models:
     Raises:
         CheckpointError: a model cannot be found or read.
         MergeError: they are not of one architecture.
+        AlignmentError: two of them cannot be aligned.
         VocabularyError: their vocabularies differ, or cannot be brought together.
     """
-    return with_sources(recipe, open_references(recipe.references()))
+    return with_sources(recipe, as_merged(recipe, open_references(recipe.model_references())))
 
 
 def open_references(
@@ -121,7 +125,7 @@ def tell_apart(sources: Mapping[ModelReference, Checkpoint | Adapted]) -> None:
 
 
 def with_sources(recipe: Recipe, sources: Mapping[ModelReference, Source]) -> Models:
-    """The models of a recipe, read through ``sources``, in its order.
+    """The models of a recipe, read through ``sources``, in its order: each as it is merged.
 
     Raises:
         MergeError: they are not of one architecture.
@@ -139,7 +143,8 @@ def with_sources(recipe: Recipe, sources: Mapping[ModelReference, Source]) -> Mo
         for index, (reference, source) in enumerate(read.items())
     }
     donor = recipe.base_model or recipe.references()[0]
-    return Models(family, models, donor, vocabulary)
+    aligned = tuple(source for source in sources.values() if isinstance(source, Brought))
+    return Models(family, models, donor, vocabulary, aligned)
 
 
 def _check_architectures(sources: Sequence[Source]) -> None:

@@ -84,7 +84,9 @@ class Merger:
         return self._options.threads or _cores()
 
     def prepare(self) -> None:
-        """Measures the models, and surveys all tensors as one vector, where that is asked for."""
+        """Aligns and measures models, and surveys all tensors as one vector, as far as asked."""
+        for each in self._plan.models.aligned:
+            each.find()
         self._measured.prepare()
         pooled: dict[Hashable, list[TensorPlan]] = {}
         for tensor in self._plan.tensors:

@@ -1,16 +1,18 @@
 """The recipe: what to merge, fully decided. mergekit's YAML and what is ours.
 
-Ours are the keys ``seed`` and ``data``, and that ``merge_method`` may differ by tensor and slice.
+Ours are the keys ``seed``, ``data`` and ``align``, and that ``merge_method`` may differ by tensor
+and slice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from evomerge.recipe.align import Align, refuse_anchors, refuse_two_ways, without_default
 from evomerge.recipe.data import Data
 from evomerge.recipe.entry import Reference
 from evomerge.recipe.layers import (
@@ -28,6 +30,20 @@ from evomerge.recipe.reference import ModelReference
 from evomerge.recipe.settings import Settings
 from evomerge.recipe.tokenizer import Tokenizer, Vocabulary
 from evomerge.recipe.written import DTypeName, Written
+
+
+class Way(NamedTuple):
+    """How a model is moved before it is merged.
+
+    Attributes:
+        where: the path of the first ``align:`` that says so, such as ``recipe.models.1.align``.
+        how: what it says, with the anchor under ``to``.
+        anchor: the model that it is brought to.
+    """
+
+    where: str
+    how: Align
+    anchor: ModelReference
 
 
 @dataclass(frozen=True)
@@ -96,12 +112,15 @@ class Recipe(Written):
         if self.tokenizer is not None and self.tokenizer_source is not None:
             raise ValueError("found both tokenizer and tokenizer_source; give at most one of them")
         refuse_twins([entry.model for entry in self.models], "in models")
-        refuse_two_data(list(self._entries()))
+        refuse_two_data([entry for _, entry in self._entries()])
+        refuse_two_ways((entry.model, self._whole(entry.align)) for _, entry in self._entries())
+        refuse_anchors({model: each.anchor for model, each in self.aligned().items()})
         return self
 
     def tree(self) -> Mapping[str, object]:
         """The recipe as dicts, lists and scalars, defaults left out; ``from_tree`` reads it."""
-        return settled(super().tree())
+        tree = settled(super().tree())
+        return without_default(tree, self._donor.written()) if self.aligned() else tree
 
     def references(self) -> tuple[ModelReference, ...]:
         """Every model that is merged or a base: in the order of listing, unlisted bases last."""
@@ -111,20 +130,41 @@ class Recipe(Written):
         return tuple(dict.fromkeys([*listed, *(base for base in bases if base is not None)]))
 
     def model_references(self) -> tuple[ModelReference, ...]:
-        """The same: all that it names are models."""
-        return self.references()
+        """Every model that is read: those, and others that models are aligned to."""
+        anchors = (each.anchor for each in self.aligned().values())
+        return tuple(dict.fromkeys([*self.references(), *anchors]))
+
+    @property
+    def _donor(self) -> ModelReference:
+        """The base, or the first model where there is none."""
+        return self.base_model or self.references()[0]
+
+    def aligned(self) -> Mapping[ModelReference, Way]:
+        """The models that are moved before they are merged."""
+        found: dict[ModelReference, Way] = {}
+        for where, entry in self._entries():
+            if (how := self._whole(entry.align)) is not None and entry.model not in found:
+                found[entry.model] = Way(f"{where}.align", how, how.to or self._donor)
+        return found
+
+    def _whole(self, how: Align | None) -> Align | None:
+        """What is said, with the anchor that is meant."""
+        return how and how.model_copy(update={"to": how.to or self._donor})
 
     def data_for(self, reference: ModelReference) -> Data | None:
         """The texts that a model is shown: its own, or else those of the recipe."""
         return next(
-            (each.data for each in self._entries() if each.model == reference and each.data),
+            (each.data for _, each in self._entries() if each.model == reference and each.data),
             self.data,
         )
 
-    def _entries(self) -> Iterator[ModelEntry | SourceEntry]:
-        yield from self.models
-        for entry in self.slices:
-            yield from entry.sources
+    def _entries(self) -> Iterator[tuple[str, ModelEntry | SourceEntry]]:
+        """Every item of ``models`` and ``sources``, with its path."""
+        for i, entry in enumerate(self.models):
+            yield f"recipe.models.{i}", entry
+        for i, part in enumerate(self.slices):
+            for k, source in enumerate(part.sources):
+                yield f"recipe.slices.{i}.sources.{k}", source
 
     def slices_for(self, layers: Mapping[ModelReference, int]) -> tuple[OutputSlice, ...]:
         """The output, slice by slice, from the first layer to the last.

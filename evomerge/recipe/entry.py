@@ -53,16 +53,19 @@ class Entry(BaseModel):
                 raise ValueError(unknown("key", str(key), cls.model_fields))
         return {key: value for key, value in tree.items() if value is not None}
 
+    def plain(self) -> dict[str, object]:
+        """The mapping that YAML writes for it, defaults left out."""
+        return {
+            name: plain(getattr(self, name))
+            for name, field in type(self).model_fields.items()
+            if field.is_required() or getattr(self, name) != field.default
+        }
+
 
 def plain(value: object) -> object:
     """The tree of dicts, lists and scalars that YAML writes for it, defaults left out."""
     if isinstance(value, Entry):
-        fields = type(value).model_fields.items()
-        return {
-            name: plain(getattr(value, name))
-            for name, field in fields
-            if field.is_required() or getattr(value, name) != field.default
-        }
+        return value.plain()
     if isinstance(value, ModelReference):
         return value.written()
     if isinstance(value, Mapping):

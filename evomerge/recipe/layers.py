@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, TypeAlias
 from pydantic import Field, PlainValidator, model_validator
 
 from evomerge.errors import RecipeError
+from evomerge.recipe.align import Aligning
 from evomerge.recipe.data import Data
 from evomerge.recipe.entry import Entry, Reference
 from evomerge.recipe.methods import MethodSetting, method_for
@@ -30,13 +31,17 @@ _REVISION = {"revision": "found revision; write it after the model, as model: pa
 
 
 class ModelEntry(Entry):
-    """One item of ``models:``: a whole model, its parameters, and data of its own."""
+    """One item of ``models:``: a whole model, its parameters, and data of its own.
+
+    Its ``align`` is how it is moved before it is merged; None leaves it as it is.
+    """
 
     refused: ClassVar[Mapping[str, str]] = _REVISION
 
     model: Reference
     parameters: Settings = Field(default={})
     data: Data | None = None
+    align: Aligning = None
 
 
 class SourceEntry(Entry):
@@ -48,6 +53,7 @@ class SourceEntry(Entry):
     layer_range: LayerRange
     parameters: Settings = Field(default={})
     data: Data | None = None
+    align: Aligning = None
 
 
 class SliceEntry(Entry):

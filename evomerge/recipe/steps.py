@@ -17,7 +17,7 @@ from evomerge.recipe.writing import dump_yaml
 
 SEPARATOR = "---\n"
 # The keys of a recipe that name a model, or an adapter.
-MODEL_KEYS = frozenset({"model", "adapter", "base_model", "source", "tokenizer_source"})
+MODEL_KEYS = frozenset({"model", "adapter", "base_model", "source", "to", "tokenizer_source"})
 
 
 @dataclass(frozen=True)

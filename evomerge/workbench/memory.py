@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,11 +14,12 @@ from evomerge.checkpoint.source import Source
 from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.checkpoint.with_vocabulary import WithVocabulary
 from evomerge.dtypes import FLOAT32
+from evomerge.merging.alignment import as_merged
 from evomerge.merging.folder import output_bytes
 from evomerge.merging.models import open_references, with_sources
 from evomerge.merging.plan import Plan, TensorPlan, plan_merge
-from evomerge.merging.recipes import plan_of
 from evomerge.recipe import AnyRecipe, ModelReference, Recipe
+from evomerge.workbench.adapting import Adapting, Candidate
 from evomerge.workbench.settings import Settings
 
 # Known of one model's tensor: how often each magnitude occurs, some 20,000 of 8 bytes, and answers.
@@ -101,17 +102,24 @@ def memory_plan(
     """
     opened = open_references(references)
     try:
-        if not isinstance(recipe, Recipe):
-            return estimate(plan_of(recipe), opened, settings)
-        named = {reference: opened[reference] for reference in recipe.references()}
-        return estimate(plan_merge(recipe, with_sources(recipe, named)), opened, settings)
+        return estimate(recipe, opened, settings)
     finally:
         for source in opened.values():
             source.close()
 
 
-def estimate(plan: Plan, opened: Opened, settings: Settings) -> MemoryPlan:
+def estimate(recipe: AnyRecipe, opened: Opened, settings: Settings) -> MemoryPlan:
     """As `memory_plan`, for models that are open."""
+    if isinstance(recipe, Recipe):
+        plan = plan_merge(recipe, with_sources(recipe, as_merged(recipe, opened)))
+        return _estimate(plan, opened, settings)
+    with closing(Adapting()) as adapters:
+        plan = adapters.plan(recipe, opened[recipe.base_model])
+        return _estimate(plan, opened, settings, adapters.nbytes(recipe))
+
+
+def _estimate(plan: Plan, opened: Opened, settings: Settings, adapters: int = 0) -> MemoryPlan:
+    """With ``adapters`` for what is remembered of those that are merged as such."""
     sources = sum(_bytes_of(source) for source in opened.values())
     if plan.models.vocabulary is not None:
         renewed = plan.models.vocabulary.sources.values()
@@ -119,7 +127,7 @@ def estimate(plan: Plan, opened: Opened, settings: Settings) -> MemoryPlan:
             s.info(name).size * FLOAT32.itemsize for s in renewed for name in s.changed()
         )
     surveyed = [tensor for tensor in plan.tensors if not tensor.copies]
-    surveys = sum(len(tensor.inputs) for tensor in surveyed) * SURVEY_BYTES
+    surveys = sum(len(tensor.inputs) for tensor in surveyed) * SURVEY_BYTES + adapters
     device = settings.chosen_device()
     model = output_bytes(plan) if device == "cpu" else 0
     asked = settings.resident is not None
@@ -143,10 +151,14 @@ def free_memory() -> int:
 
 
 def _shared(plan: Plan) -> int:
-    """What the candidates of a search for stacks share with their models, judged by one of them.
+    """What the candidates of a search share with their models, judged by one of them.
 
-    Of other recipes nothing counts: a model that stands alone is scored first, then come merges.
+    Those are stacks, and bases with an adapter. Of other recipes nothing counts: a model that
+    stands alone is scored first, then come merges.
     """
+    if isinstance(plan.models.donor.source, Candidate):
+        unchanged = plan.models.donor.source.is_of_base
+        return sum(t.info.nbytes for t in plan.tensors if t.copies and unchanged(t.info.name))
     if not plan.recipe.slices:
         return 0
     return sum(tensor.info.nbytes for tensor in plan.tensors if _is_shared(tensor))
