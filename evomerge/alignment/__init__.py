@@ -20,5 +20,6 @@ Aligning:
 - `matching`, `balancing`: the best move of one group, in models whose factors are balanced
 - `weight_matching`: one group after the other, until none gains
 - `activation_matching`: by what units do on the same inputs
+- `together`: several models, each to the mean of the others
 - `fit`: what it gains
 """

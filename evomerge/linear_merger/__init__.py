@@ -8,13 +8,14 @@ averaging   the mean of networks
 curve       what happens on the line between two of them
 federated   one round of federated averaging
 units       the hidden units of a plain network
+aligning    what all ways of aligning plain networks share
 anchor      networks that were trained without masks, brought to one anchor
 together    several of them, brought to each other
 """
 
 from __future__ import annotations
 
-from evomerge.linear_merger.anchor import align_to_anchor
+from evomerge.linear_merger.anchor import align_by_activations, align_to_anchor
 from evomerge.linear_merger.averaging import average
 from evomerge.linear_merger.converting import with_masks, without_masks
 from evomerge.linear_merger.curve import Curve, barrier, interpolation_curve
@@ -36,6 +37,7 @@ __all__ = [
     "Upper",
     "Zeros",
     "accuracy",
+    "align_by_activations",
     "align_to_anchor",
     "align_together",
     "average",

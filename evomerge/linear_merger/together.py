@@ -1,28 +1,21 @@
-"""Several networks brought to each other, with none of them as the anchor.
-
-Each in turn is brought to the mean of the others, until none comes nearer ([1], algorithm 3).
-
-[1] S. K. Ainsworth, J. Hayase, S. Srinivasa. Git Re-Basin: merging models modulo permutation
-    symmetries. ICLR 2023. https://arxiv.org/abs/2209.04836
-"""
+"""Several networks brought to each other, with none of them as the anchor."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from random import Random
 
 from torch import nn
 
+from evomerge.alignment import together
 from evomerge.errors import LinearMergerError
-from evomerge.linear_merger.anchor import align_to_anchor
-from evomerge.linear_merger.averaging import average
-
-# A network is left alone unless it comes nearer by this share: what is less is rounding.
-GAIN = 1e-9
+from evomerge.linear_merger.aligning import applied, layout_of, reader
 
 
 def align_together(networks: Sequence[nn.Module], *, seed: int = 0) -> list[nn.Module]:
     """Copies of ``networks`` that compute the same, their hidden units in an order for all.
+
+    Each in turn is brought to the mean of the others, until none comes nearer: see
+    `evomerge.alignment.together`. The first stays as it is.
 
     Args:
         networks: plain networks of one size, two or more.
@@ -34,21 +27,7 @@ def align_together(networks: Sequence[nn.Module], *, seed: int = 0) -> list[nn.M
     """
     if len(networks) < 2:  # noqa: PLR2004
         raise LinearMergerError(f"networks: found {len(networks)}; expected two or more")
-    aligned = align_to_anchor(networks, networks[0], seed=seed)
-    random = Random(seed)
-    moving = True
-    while moving:
-        moving = False
-        for number in random.sample(range(len(aligned)), len(aligned)):
-            others = average([*aligned[:number], *aligned[number + 1 :]])
-            (found,) = align_to_anchor([aligned[number]], others, seed=seed)
-            before, after = (_nearness(each, others) for each in (aligned[number], found))
-            if after - before > GAIN * abs(after):
-                aligned[number], moving = found, True
-    return aligned
-
-
-def _nearness(network: nn.Module, other: nn.Module) -> float:
-    """The inner product of the parameters of two networks."""
-    pairs = zip(network.parameters(), other.parameters(), strict=True)
-    return sum(float((a.detach().double() * b.detach().double()).sum()) for a, b in pairs)
+    layout = layout_of(networks)
+    elements = together.align_together(layout, [*map(reader, networks)], seed=seed)
+    pairs = zip(networks, elements, strict=True)
+    return [applied(network, layout, element) for network, element in pairs]

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from evomerge.linear_merger import Training, align_to_anchor, average, train, with_masks
+from evomerge.linear_merger import (
+    Training,
+    align_by_activations,
+    align_to_anchor,
+    average,
+    train,
+    with_masks,
+)
 from evomerge.linear_merger.units import hidden_units
 from tests.linear_merger.networks import classes, network, noise
 
@@ -45,6 +52,27 @@ def test_a_shuffled_copy_becomes_the_anchor_again(seed: int, hidden: list[int]):
     anchor = network(seed, 5, *hidden, 3)
     (back,) = align_to_anchor([shuffled(anchor, seed)], anchor, seed=seed)
     assert all(map(torch.equal, back.parameters(), anchor.parameters()))
+
+
+@settings(max_examples=10)
+@given(
+    st.integers(0, 1000),
+    st.lists(st.integers(3, 24), min_size=1, max_size=4),
+    st.sampled_from(["raw", "centred", "correlation"]),
+)
+def test_what_units_do_tells_the_same(seed: int, hidden: list[int], statistic: str):
+    anchor = network(seed, 5, *hidden, 3)
+    moved, inputs = shuffled(anchor, seed), noise(seed, 40, 5)
+    (back,) = align_by_activations([moved], anchor, inputs, statistic=statistic)
+    assert all(map(torch.equal, back.parameters(), anchor.parameters()))
+
+
+def test_strangers_brought_together_by_activations_compute_what_they_did():
+    anchor, other = learned(0, 6, 24, 24, 3), learned(10, 6, 24, 24, 3)
+    (aligned,) = align_by_activations([other], anchor, noise(1, 99, 6))
+    probes = noise(0, 50, 6)
+    torch.testing.assert_close(aligned(probes), other(probes))
+    assert distance(aligned, anchor) < distance(other, anchor)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -138,6 +166,20 @@ def looped() -> nn.Sequential:
 def test_networks_that_cannot_be_aligned_are_refused(made, message: str):
     with pytest.raises(ValueError, match=message):
         align_to_anchor([made()], made())
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options", "message"),
+    [
+        (noise(0, 7, 6), {}, "inputs: found 7; expected 8 or more, as many as a hidden layer has"),
+        (noise(0, 9, 6) * torch.inf, {}, "anchor: what 3 reads: holds NaN or infinity"),
+        (noise(0, 9, 6), {"statistic": "rank"}, "statistic: unknown statistic 'rank'"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(inputs, options, message: str):
+    model = network(0, 6, 8, 3)
+    with pytest.raises(ValueError, match=message):
+        align_by_activations([model], model, inputs, **options)
 
 
 @pytest.mark.parametrize(
