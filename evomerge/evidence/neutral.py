@@ -17,12 +17,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from evomerge.recipe.align import NONE
 from evomerge.recipe.methods import methods_in
 from evomerge.space import ChoiceDimension, Dimension, Space
 from evomerge.stacks.code import Code
 from evomerge.template.scope import Methods
 from evomerge.trial import Point, Value
 
+# What the dimension of a choice among alignments is called at its end.
+ALIGN = ".align"
 # Up to the parameter's own key: what follows are its knots and tensors.
 _PARAMETER = re.compile(r".*\bparameters\.\w+")
 
@@ -73,9 +76,10 @@ class Gene:
 
 
 def genes(space: Space, codes: Sequence[Code] = ()) -> list[Gene]:
-    """One for each parameter that the space searches, in order. Choices are not set back.
+    """One for each parameter that the space searches, in order.
 
-    Of a stack, what its code calls simpler: no edit, no layer, no scale.
+    Choices are not set back, but that of an alignment to none. Of a stack, what its code calls
+    simpler: no edit, no layer, no scale.
     """
     stacked = {each.name: code.neutral for code in codes for each in code.dimensions}
     groups: dict[str, list[Dimension]] = {}
@@ -85,7 +89,10 @@ def genes(space: Space, codes: Sequence[Code] = ()) -> list[Gene]:
         if name in stacked:
             if name in stacked[name]:
                 simpler.append(Gene(name, name, (dimension,), stacked[name][name]))
-        elif not isinstance(dimension, ChoiceDimension):
+        elif isinstance(dimension, ChoiceDimension):
+            if name.endswith(ALIGN) and NONE in dimension.options:
+                simpler.append(Gene(name, name, (dimension,), NONE))
+        else:
             groups.setdefault(_stem(dimension.name), []).append(dimension)
     return simpler + [
         Gene(name, name.rpartition(".")[2], tuple(dimensions))

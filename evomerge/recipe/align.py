@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, TypeAlias
 
-from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter
+from pydantic import BeforeValidator, Field, PlainValidator
 
 from evomerge.errors import unknown
 from evomerge.recipe.entry import Entry, Reference, shown
 from evomerge.recipe.reference import ModelReference
-from evomerge.recipe.settings import Scalar
-
-_scalar: TypeAdapter[bool | int | float | str] = TypeAdapter(Scalar)
+from evomerge.recipe.settings import scalar_in
 
 NONE = "none"
 # What may be moved: the stream, the neurons, the order of heads, and within each head the gauges of
@@ -35,16 +33,20 @@ def groups_in(found: object) -> tuple[str, ...] | None:
     return None if set(names) == set(GROUPS) else tuple(g for g in GROUPS if g in names)
 
 
-def _option(found: object) -> object:
-    """The value of an option: a scalar, or a list or a mapping of them."""
+def option_in(found: object) -> object:
+    """The value of an option: a scalar, or a list or a mapping of them.
+
+    Raises:
+        ValueError: it is none of these.
+    """
     if isinstance(found, Mapping):
-        return {str(key): _option(value) for key, value in found.items()}
+        return {str(key): option_in(value) for key, value in found.items()}
     if isinstance(found, list | tuple):
-        return tuple(map(_option, found))
-    return _scalar.validate_python(found)
+        return tuple(map(option_in, found))
+    return scalar_in(found)
 
 
-Option: TypeAlias = Annotated[object, PlainValidator(_option)]
+Option: TypeAlias = Annotated[object, PlainValidator(option_in)]
 
 
 class Align(Entry):

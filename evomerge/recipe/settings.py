@@ -11,10 +11,13 @@ from pydantic import BeforeValidator, Discriminator, PlainValidator, Tag
 from evomerge.recipe.entry import Entry, form, shown
 
 
-def _scalar(value: object) -> bool | int | float | str:
+def scalar_in(value: object) -> bool | int | float | str:
     """A value as written, but text that spells a number is that number.
 
     (YAML 1.1 reads ``1e-3``, without a point, as text.)
+
+    Raises:
+        ValueError: it is no scalar, or not finite.
     """
     if isinstance(value, str):
         value = _number_in(value)
@@ -47,7 +50,7 @@ def _is_finite(number: int | float) -> bool:
         return False
 
 
-Scalar: TypeAlias = Annotated[bool | int | float | str, PlainValidator(_scalar)]
+Scalar: TypeAlias = Annotated[bool | int | float | str, PlainValidator(scalar_in)]
 Gradient: TypeAlias = tuple[Scalar, ...]
 
 

@@ -10,6 +10,7 @@ bodies      the same of whole recipes, whose methods decide which parameters cou
 dimensions  which dimensions the holes have
 choices     reading a choice
 settings    reading parameters
+aligning    reading which models are aligned, and how
 reading     reading the rest of a recipe
 template    the template
 uses        under which choices a dimension is read

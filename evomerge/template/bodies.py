@@ -8,11 +8,13 @@ no slice has counts for nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import TypeAdapter, ValidationError
 
 from evomerge.recipe.methods import MethodSetting, methods_in, settled, spread
 from evomerge.recipe.reading import complaint
+from evomerge.template.aligning import donor_in
 from evomerge.template.nodes import Choice, Items, Keys, Node, pattern_of, together
 from evomerge.template.places import Place
 from evomerge.template.scope import Scope
@@ -89,7 +91,8 @@ class Body(Keys):
     def match(self, tree: object, scope: Scope, bound: Point) -> Iterator[Point]:
         """A recipe with these keys."""
         if isinstance(tree, Mapping):
-            yield from super().match(spread(tree), scope, bound)
+            inner = replace(scope, anchor=donor_in(tree))
+            yield from super().match(spread(tree), inner, bound)
 
 
 class Slice(Keys):

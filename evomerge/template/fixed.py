@@ -8,7 +8,8 @@ from evomerge.template.places import Place
 
 PLACES = (
     "the whole recipe, merge_method, base_model, dtype, out_dtype, tokenizer_source, models, "
-    "slices, adapters and their entries, model, adapter, and everything under parameters"
+    "slices, adapters and their entries, model, adapter, align and everything in it but seed, and "
+    "everything under parameters"
 )
 
 

@@ -13,6 +13,7 @@ from evomerge.recipe.entry import shown
 from evomerge.stacks.code import Code
 from evomerge.stacks.slices import METHOD as STACKING
 from evomerge.template.aliases import Aliases
+from evomerge.template.aligning import read_align
 from evomerge.template.bodies import Body, MethodList, Slice
 from evomerge.template.choices import Reader, chosen_or
 from evomerge.template.dimensions import Dimensions
@@ -166,7 +167,8 @@ class TemplateReader:
         return Items(tuple(entries))
 
     def _source(self, tree: object, place: Place) -> Node:
-        return Source(self._entry(tree, place, {"model": self._model}))
+        align = partial(read_align, self.dimensions, self._model)
+        return Source(self._entry(tree, place, {"model": self._model, "align": align}))
 
     def _slice(self, tree: object, place: Place) -> Node:
         readers = {

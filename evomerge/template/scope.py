@@ -70,6 +70,8 @@ class Scope:
             lists before they are known.
         base: the base model, as written.
         is_base: whether the model around is the base.
+        anchor: what models are aligned to where nothing is said, as written; None before it is
+            known, as it is while a recipe is being recognised.
         parameter: whose value stands here; empty outside of parameters.
         filled_at: the point at which the recipe was filled, if that is known: where several points
             make one recipe, it is the one that is meant.
@@ -80,6 +82,7 @@ class Scope:
     chosen: tuple[tuple[Chosen, ...], ...] = ()
     base: object = None
     is_base: bool = False
+    anchor: object = None
     parameter: str = ""
     filled_at: Point | None = None
 

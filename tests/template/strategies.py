@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from evomerge.methods.base import merge_methods
 from evomerge.recipe import ModelReference
+from evomerge.recipe.align import GROUPS
 from evomerge.space import rounded
 from evomerge.template import Template
 
@@ -103,6 +104,45 @@ def entries(draw, methods, extra=()):
     return found
 
 
+# What ``prose`` may be aligned to; nothing else is aligned.
+aligners = st.sampled_from(["weight_matching", "zipper"])
+some_groups = st.lists(st.sampled_from(GROUPS), min_size=1, unique=True)
+apart = st.lists(some_groups, min_size=2, max_size=3, unique_by=lambda found: repr(sorted(found)))
+
+
+@st.composite
+def ways(draw, *, anchored: bool):
+    """What stands under ``align``; ``to`` must be there if nothing is meant without it."""
+    found = {"method": draw(aligners | st.just({"choose": ["weight_matching", "zipper"]}))}
+    to = st.sampled_from(["base", "sums", {"choose": ["base", "sums"]}])
+    optional = {
+        "to": to,
+        "groups": some_groups | st.just("heads") | apart.map(lambda each: {"choose": each}),
+        "seed": st.integers(0, 2),
+        "mode": scalars | st.just({"choose": ["one", "two"]}),
+        "data": st.just({"file": "texts.jsonl", "items": 3}),
+    }
+    for key, strategy in optional.items():
+        if (key == "to" and not anchored) or draw(st.booleans()):
+            found[key] = draw(strategy)
+    return draw(aligners) if anchored and draw(st.booleans()) else found
+
+
+@st.composite
+def aligned(draw, body):
+    """``body`` with an alignment of ``prose``, if that stands in it once and by itself."""
+    parts = body.get("slices", [body])
+    lists = [part.get("models", part.get("sources")) for part in parts]
+    places = [entry for each in lists for entry in each if entry["model"] == "prose"]
+    if len(places) == 1 and "'prose'" in repr(body).replace("'model': 'prose'", "", 1):
+        return body
+    if len(places) == 1 and draw(st.booleans()):
+        way = ways(anchored="base_model" in body)
+        chosen = st.lists(way, min_size=1, max_size=2).map(lambda each: {"choose": ["none", *each]})
+        places[0]["align"] = draw(way | chosen | st.sampled_from(["none", False]))
+    return body
+
+
 def words(methods):
     """A method, or a choice of methods."""
     if len(methods) == 1:
@@ -160,7 +200,7 @@ def bodies(draw):
     for key, strategy in optional.items():
         if draw(st.booleans()):
             body[key] = draw(strategy)
-    return body
+    return draw(aligned(body))
 
 
 trees = bodies() | st.lists(bodies(), min_size=2, max_size=3).map(lambda each: {"choose": each})
