@@ -15,9 +15,9 @@ class Action(NamedTuple):
     """What an element does along one axis.
 
     Attributes:
-        order: ``(blocks,)``: which block of the axis comes to each place.
-        factors: ``(blocks, width, width)``, by which a block is multiplied there; None for 1.
-        width: numbers in a block.
+        order: ``(blocks,)``: which block of the axis comes to each place; -1 for zeros.
+        factors: ``(blocks, numbers, width)``, by which a block is multiplied there; None for 1.
+        width: numbers in a block, before it is multiplied.
         instead: ``(units,)``: what stands there afterwards, whatever stood there before; None for
             what came there.
     """
@@ -26,3 +26,9 @@ class Action(NamedTuple):
     factors: Floats | None
     width: int = 1
     instead: Floats | None = None
+
+    @property
+    def size(self) -> int:
+        """How many numbers stand along the axis afterwards."""
+        width = self.width if self.factors is None else self.factors.shape[1]
+        return len(self.order) * width

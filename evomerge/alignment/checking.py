@@ -72,13 +72,18 @@ def logits_in(folder: Path, dtype: torch.dtype) -> Tensor:
     return logits_of(model.eval())
 
 
+def changed_share(before: Tensor, after: Tensor) -> float:
+    """How much logits changed, relative to their norm."""
+    return float((after - before).double().norm() / before.double().norm())
+
+
 def check_same(before: Tensor, after: Tensor, where: str) -> float:
     """How much logits changed, relative to their norm.
 
     Raises:
         AlignmentError: it is more than rounding.
     """
-    change = float((after - before).double().norm() / before.double().norm())
+    change = changed_share(before, after)
     tolerance = TOLERANCES[before.dtype]
     if not change <= tolerance:
         raise AlignmentError(

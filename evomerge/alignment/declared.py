@@ -18,6 +18,7 @@ Config = Mapping[str, object]
 Shapes = Mapping[str, tuple[int, ...]]
 
 HIDDEN = ("hidden_size", "n_embd")
+NEURONS = ("intermediate_size", "n_inner")
 HEADS = ("num_attention_heads", "n_head")
 
 _PERMUTED = "its residual stream has no rotations: take an aligner that permutes it"
@@ -48,7 +49,9 @@ def layout_of(config: Config, shapes: Shapes, where: str) -> Layout:
     symmetry = _symmetry(family, where)
     heads = _heads(config, symmetry, where)
     layers = layers_in(config, family, where)
-    stream = UnitGroup(_number(config, HIDDEN, where), signed=symmetry.signed)
+    stream = UnitGroup(
+        _number(config, HIDDEN, where), signed=symmetry.signed, widens=symmetry.widens
+    )
     groups: dict[str, Group] = {"residual": stream}
     neurons: dict[str, int] = {}
     tensors: dict[str, Spans] = {}
@@ -70,7 +73,7 @@ def layout_of(config: Config, shapes: Shapes, where: str) -> Layout:
     for layer in range(layers):
         name = f"neurons.{layer}"
         groups[f"heads.{layer}"] = heads
-        groups[name] = UnitGroup(neurons[name], symmetry.scaled, symmetry.scaled)
+        groups[name] = UnitGroup(neurons[name], symmetry.scaled, symmetry.scaled, widens=True)
     return Layout(groups, tensors, _unturned(family, symmetry, tensors, where), symmetry.base)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from evomerge.alignment.actions import Action, Floats, Indices
 from evomerge.alignment.layout import Group, HeadGroup, Layout, Span
 from evomerge.alignment.rotations import Rotation
+from evomerge.alignment.transports import Transport
 
 # Factors this near to 1 are 1: what is left of rounding where an element is undone.
 NEAR = 1e-9
@@ -23,17 +24,23 @@ NEAR = 1e-9
 class Units:
     """Units that change places, each with a factor.
 
+    Where a model is made wider there are more places than units, and zeros stand in the rest.
+
     Attributes:
-        order: ``(units,)``: which unit comes to each place.
-        scales: ``(units,)``, not 0: by which it is multiplied there.
+        order: ``(places,)``: which unit comes to each place; -1 for none.
+        scales: ``(places,)``, not 0: by which it is multiplied there.
+        gain: by which the gains of norms are multiplied: 1, unless the residual stream is wider.
     """
 
     order: Indices
     scales: Floats
+    gain: float = 1.0
 
     def at(self, span: Span) -> Action:
         """What is done where the units stand in a role."""
         role = span.place.role
+        if role == "follows" and self.gain != 1:
+            return Action(self.order, np.full((len(self.order), 1, 1), self.gain))
         if role in {"follows", "carried"} or (self.scales == 1).all():
             return Action(self.order, None)
         scales = self.scales if role == "writes" else 1 / self.scales
@@ -41,16 +48,19 @@ class Units:
 
     def after(self, first: Units) -> Units:
         """The element that does ``first``, and then this."""
-        return Units(first.order[self.order], self.scales * first.scales[self.order])
+        order = np.where(self.order < 0, -1, first.order[self.order])
+        scales = self.scales * np.where(order < 0, 1, first.scales[self.order])
+        return Units(order, scales, self.gain * first.gain)
 
     def inverse(self) -> Units:
-        """The element that undoes this one."""
-        back = np.argsort(self.order)
-        return Units(back, 1 / self.scales[back])
+        """The element that undoes this one: places where nothing stands are gone."""
+        back = np.argsort(self.order)[(self.order < 0).sum() :]
+        return Units(back, 1 / self.scales[back], 1 / self.gain)
 
     def tidied(self) -> Units:
         """The same, with factors of 1 where they are all but 1."""
-        return Units(self.order, np.where(abs(self.scales - 1) < NEAR, 1.0, self.scales))
+        scales = np.where(abs(self.scales - 1) < NEAR, 1.0, self.scales)
+        return Units(self.order, scales, self.gain)
 
     def moved(self) -> int:
         """How many units stand elsewhere, or have another sign."""
@@ -59,7 +69,7 @@ class Units:
     @property
     def is_exact(self) -> bool:
         """Whether numbers only change places and signs."""
-        return bool((abs(self.scales) == 1).all())
+        return bool((abs(self.scales) == 1).all()) and self.gain == 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +131,7 @@ class Heads:
         return _is_one(self.keys) and _is_one(self.values)
 
 
-Move = Units | Heads | Rotation
+Move = Units | Heads | Rotation | Transport
 # By the name of the group; a group that is not there stays as it is.
 Element = Mapping[str, Move]
 
@@ -157,6 +167,11 @@ def is_exact(element: Element) -> bool:
     return all(move.is_exact for move in element.values())
 
 
+def is_symmetry(element: Element) -> bool:
+    """Whether a model computes the same afterwards: not if its units are mixed."""
+    return not any(isinstance(move, Transport) for move in element.values())
+
+
 def _after(second: Move, first: Move) -> Move:
     match second, first:
         case Units(), Units():
@@ -170,7 +185,15 @@ def _after(second: Move, first: Move) -> Move:
         case Units(), Rotation():
             back = second.inverse()
             return first.inverse().after_units(back.order, back.scales).inverse()
+        case Units() | Transport(), Units() | Transport():
+            return _as_transport(second).after(_as_transport(first))
     raise ValueError("elements of different models")
+
+
+def _as_transport(move: Units | Transport) -> Transport:
+    if isinstance(move, Transport):
+        return move
+    return Transport.of(move.order, move.scales, move.gain)
 
 
 def _is_one(factors: Floats) -> bool:

@@ -152,16 +152,16 @@ _PRE_NORMS = MappingProxyType(
 
 SYMMETRIES: Mapping[str, Symmetry] = MappingProxyType(
     {
-        "Llama": Symmetry(_LLAMA, norms=_PRE_NORMS),
-        "Mistral": Symmetry(_LLAMA, norms=_PRE_NORMS),
-        "Qwen2": Symmetry(_LLAMA, norms=_PRE_NORMS),
+        "Llama": Symmetry(_LLAMA, norms=_PRE_NORMS, widens=True),
+        "Mistral": Symmetry(_LLAMA, norms=_PRE_NORMS, widens=True),
+        "Qwen2": Symmetry(_LLAMA, norms=_PRE_NORMS, widens=True),
         "Qwen3": Symmetry({**_LLAMA, **_SHARED_NORMS}, normed=True, norms=_PRE_NORMS),
         "Gemma": Symmetry(_LLAMA, norms=_PRE_NORMS, base=1.0),
         "Gemma 2": Symmetry({**_LLAMA, **_BESIDE_MLP}),
         "Gemma 3": Symmetry({**_LLAMA, **_BESIDE_MLP, **_SHARED_NORMS}, normed=True),
         "OLMo 2": Symmetry(_OLMO2, normed=True),
         "Phi-1/2": Symmetry(_PHI, signed=False, scaled=False, rotary=0.5),
-        "Phi-3": Symmetry(_PHI3, norms=_PRE_NORMS),
+        "Phi-3": Symmetry(_PHI3, norms=_PRE_NORMS, widens=True),
         "GPT-NeoX": Symmetry(_GPT_NEOX, signed=False, scaled=False, rotary=0.25),
         "GPT-2": Symmetry(_GPT2, signed=False, scaled=False, rotary=0.0),
     }

@@ -28,12 +28,14 @@ class UnitGroup:
         signed: whether they may change their sign.
         scaled: whether they may have any factor but 0.
         turned: whether they are rotated all together, in place of all this.
+        widens: whether there may be further units, of zeros.
     """
 
     size: int
     signed: bool = False
     scaled: bool = False
     turned: bool = False
+    widens: bool = False
 
 
 @dataclass(frozen=True)

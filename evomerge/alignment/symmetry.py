@@ -26,6 +26,8 @@ class Symmetry:
             with the gains of the norm before it, if it is read behind norms that subtract no mean
             and nothing else has gains. Then it may be rotated.
         base: what is stored of such a gain is the gain less this.
+        widens: whether the residual stream may be wider: where nothing but the norms before its
+            readers depends on its width or on their epsilon, and those subtract no mean.
     """
 
     tensors: Mapping[str, tuple[Along, ...]]
@@ -35,3 +37,4 @@ class Symmetry:
     normed: bool = False
     norms: Mapping[str, str] = field(default_factory=dict)
     base: float = 0.0
+    widens: bool = False

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from evomerge.alignment.checking import check_same, logits_in
-from evomerge.alignment.elements import Element, is_exact
-from evomerge.alignment.moving import moved
+from evomerge.alignment.checking import changed_share, check_same, logits_in
+from evomerge.alignment.elements import Element, is_exact, is_symmetry
+from evomerge.alignment.layout import Layout
+from evomerge.alignment.moving import moved, moved_shape
 from evomerge.alignment.on_disk import layout_of_source
+from evomerge.alignment.widening import widened
 from evomerge.checkpoint.config import DTYPE_KEYS
 from evomerge.checkpoint.reader import Checkpoint
 from evomerge.checkpoint.shards import INDEX, index_of
@@ -37,7 +41,8 @@ def write_moved(
     """Writes a model after an element has acted on it, whole or not at all.
 
     Where numbers get factors, tensors of 16 bits are written as float32: rounded to 16 bits again,
-    the model would compute something a little different.
+    the model would compute something a little different. Where units are mixed, it computes
+    something else, and how much that is is only told.
 
     Args:
         source: the model.
@@ -54,7 +59,7 @@ def write_moved(
         OutputError: the folder cannot be written.
     """
     layout = layout_of_source(source)
-    infos = [_written(source.info(name), exact=is_exact(element)) for name in source.names()]
+    infos = [_moved(source.info(name), layout, element) for name in source.names()]
     _check_is_none_of([source], out, force=force)
     with FolderWriter(out, infos, shard_bytes=SHARD_BYTES, force=force) as writer:
         for info in infos:
@@ -65,10 +70,12 @@ def write_moved(
             writer.write(info.name, 0, tensor)
             if progress is not None:
                 progress(info.size)
-        _write_documents(source, infos, writer)
+        _write_documents(source, widened(source.config, layout, element), infos, writer)
         dtype = torch.float64 if any(i.dtype == FLOAT64 for i in infos) else torch.float32
         before = logits_in(source.folder, dtype)
-        change = check_same(before, logits_in(writer.folder, dtype), source.label)
+        after = logits_in(writer.folder, dtype)
+        check = partial(check_same, where=source.label) if is_symmetry(element) else changed_share
+        change = check(before, after)
         writer.commit()
     return change
 
@@ -92,6 +99,11 @@ def _check_is_none_of(models: Iterable[Checkpoint], out: Path, *, force: bool) -
             )
 
 
+def _moved(info: TensorInfo, layout: Layout, element: Element) -> TensorInfo:
+    shape = moved_shape(info.shape, layout.tensors.get(info.name, ()), element)
+    return replace(_written(info, exact=is_exact(element)), shape=shape)
+
+
 def _written(info: TensorInfo, *, exact: bool) -> TensorInfo:
     small = is_float(info.dtype) and info.dtype.itemsize < FLOAT32.itemsize
     if small and info.dtype.itemsize < FLOAT32.itemsize // 2:
@@ -99,11 +111,12 @@ def _written(info: TensorInfo, *, exact: bool) -> TensorInfo:
     return TensorInfo(info.name, info.shape, FLOAT32) if small and not exact else info
 
 
-def _write_documents(source: Checkpoint, infos: list[TensorInfo], writer: FolderWriter) -> None:
+def _write_documents(
+    source: Checkpoint, config: dict[str, object], infos: list[TensorInfo], writer: FolderWriter
+) -> None:
     """All that transformers reads besides the weights, the index included: the check loads it."""
     folder = writer.folder
     largest = max(infos, key=lambda info: info.size)
-    config = dict(source.config)
     config |= {key: dtype_name(largest.dtype) for key in DTYPE_KEYS if key in config}
     text = json.dumps(config, indent=2, ensure_ascii=False)
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
