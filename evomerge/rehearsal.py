@@ -13,6 +13,7 @@ from evomerge.config.preparing import Prepared
 from evomerge.errors import EvomergeError, SearchError, placed
 from evomerge.objective import Objective
 from evomerge.recipe import AnyRecipe, ModelReference
+from evomerge.recipe.adapters import AdapterRecipe
 from evomerge.searching import Start, Unwatched, Watcher
 from evomerge.study.records import write_tables
 from evomerge.trial import BASELINES, Result
@@ -53,14 +54,15 @@ class Rehearsal:
 def models_of(prepared: Prepared) -> Sequence[ModelReference]:
     """Every model that is merged: those of the config, and those of recipes to start from."""
     named = [*prepared.kin.references.values()]
+    if isinstance(_middle(prepared), AdapterRecipe):  # each is the base, and an adapter
+        named = [reference for reference in named if reference.adapter is None]
     named += [each for start in prepared.starts for each in start.recipe.model_references()]
     return list(dict.fromkeys(named))
 
 
 def memory_of(prepared: Prepared) -> MemoryPlan:
     """What the search will hold in memory. Reads no weights."""
-    middle = prepared.template.fill(prepared.template.space.middle())
-    return memory_plan(models_of(prepared), middle, prepared.bench)
+    return memory_plan(models_of(prepared), _middle(prepared), prepared.bench)
 
 
 def proven(prepared: Prepared, objective: Objective, watcher: Watcher) -> tuple[Start, ...]:
@@ -91,11 +93,14 @@ def proven(prepared: Prepared, objective: Objective, watcher: Watcher) -> tuple[
             f"{prepared.located.path}: every baseline failed; nothing can be searched\n       "
             + "\n       ".join(listed[:SHOWN])
         )
-    middle = prepared.template.fill(prepared.template.space.middle())
-    found = _scored(prepared, objective, middle)
+    found = _scored(prepared, objective, _middle(prepared))
     if found.failure is None:
         _check_probing(prepared, found)
     return ()
+
+
+def _middle(prepared: Prepared) -> AnyRecipe:
+    return prepared.template.fill(prepared.template.space.middle())
 
 
 def _named(labels: Sequence[str]) -> str:

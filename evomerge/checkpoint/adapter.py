@@ -85,6 +85,14 @@ class Adapted:
         """The names of the tensors that differ from the model's own, sorted."""
         return tuple(sorted(self._changes))
 
+    def source_of(self, name: str) -> str:
+        """The tensor of the model that this one starts as: of its own name, or a tied one."""
+        return self._changes[name].source if name in self._changes else name
+
+    def parts_of(self, name: str) -> tuple[str, ...]:
+        """The tensors of the adapter that change this one; none if it is the model's own."""
+        return self._changes[name].parts if name in self._changes else ()
+
     def info(self, name: str) -> TensorInfo:
         """Shape and element type of a tensor: those of the model on disk."""
         if name in self._changes:

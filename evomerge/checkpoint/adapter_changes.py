@@ -45,3 +45,12 @@ class Change:
     low_rank: list[LowRank] = field(default_factory=list)
     added: list[tuple[str, float]] = field(default_factory=list)
     magnitude: str | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """All that it takes from the adapter."""
+        factors = (key for product in self.low_rank for key in (product.up, product.down))
+        added = (key for key, _ in self.added)
+        tokens = self.tokens and self.tokens[0]
+        whole = (self.replacement, tokens, self.magnitude)
+        return (*factors, *added, *(key for key in whole if key is not None))

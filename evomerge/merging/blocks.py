@@ -12,11 +12,10 @@ from weakref import ReferenceType, ref
 
 import numpy as np
 
-from evomerge.checkpoint.source import Source
-from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.dtypes import BFLOAT16, FLOAT32, FLOAT64, DType, dtype_name, promote
 from evomerge.errors import MergeError
 from evomerge.kernels.block import TILE, Block, Engine, NDArray, Where
+from evomerge.merging.inputs import Input
 from evomerge.methods.base import Blocks
 from evomerge.methods.measured import Measured
 from evomerge.noise import Key
@@ -31,26 +30,6 @@ BLOCK = 4 * TILE
 KEEP_BYTES = 48 << 20
 # Arrays begin at whole cache lines.
 ALIGNMENT = 64
-
-
-@dataclass(frozen=True)
-class Input:
-    """One model's contribution to an output tensor.
-
-    Attributes:
-        model: index of the model in the recipe: part of the address of its noise.
-        source: where it is read.
-        name: what the tensor is called there.
-    """
-
-    model: int
-    source: Source
-    name: str
-
-    @property
-    def info(self) -> TensorInfo:
-        """Its shape and element type."""
-        return self.source.info(self.name)
 
 
 @dataclass(frozen=True)

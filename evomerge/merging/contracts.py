@@ -10,7 +10,7 @@ from evomerge.checkpoint.alike import difference
 from evomerge.checkpoint.config import text_config
 from evomerge.dtypes import is_float
 from evomerge.errors import MergeError, RecipeError
-from evomerge.merging.blocks import Input
+from evomerge.merging.inputs import Input
 from evomerge.merging.layout import Place
 from evomerge.merging.models import Models
 from evomerge.methods.base import Declaration, Parameters, merge_methods

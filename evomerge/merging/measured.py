@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 
 from evomerge.measurements.kept import Measurements, measurements_of
-from evomerge.merging.blocks import Input
 from evomerge.merging.data import data_for, references_of
+from evomerge.merging.inputs import Input
 from evomerge.merging.plan import Plan, TensorPlan
 from evomerge.methods.measured import Measured
 

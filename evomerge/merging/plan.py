@@ -9,7 +9,6 @@ from evomerge.checkpoint.source import Source
 from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.dtypes import DType, is_float, parse_dtype, promote
 from evomerge.errors import MergeError, RecipeError
-from evomerge.merging.blocks import Input
 from evomerge.merging.contracts import (
     check_contracts,
     check_layers_alike,
@@ -18,6 +17,7 @@ from evomerge.merging.contracts import (
     warn_of_densities,
 )
 from evomerge.merging.data import check_data
+from evomerge.merging.inputs import Input
 from evomerge.merging.layout import Place, output_tensors
 from evomerge.merging.models import Models, open_models
 from evomerge.merging.parameters import Distinctions, check_methods, resolve

@@ -58,8 +58,8 @@ class Surveys:
 
 def inputs_key(tensor: TensorPlan) -> Hashable:
     """What a survey of a tensor depends on, besides the method."""
-    inputs = tuple((each.source, each.name) for each in tensor.inputs)
-    base = None if tensor.base is None else (tensor.base.source, tensor.base.name)
+    inputs = tuple(each.content for each in tensor.inputs)
+    base = None if tensor.base is None else tensor.base.content
     return inputs, base, tensor.work
 
 

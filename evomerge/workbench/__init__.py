@@ -4,6 +4,7 @@
 - ``memory``: what that will take, and whether it fits
 - ``aligned``: arrays laid out as torch would
 - ``resident``: a source whose tensors stay in memory
+- ``adapting``: candidates that are the base with a merged adapter in it
 - ``hollow``: a folder as the merge would write it, without its weights
 - ``landing``: where transformers puts each tensor of such a folder
 - ``renumbering``: the same for a model of other layers

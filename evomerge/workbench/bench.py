@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from evomerge.checkpoint.adapter_parts import Base
 from evomerge.checkpoint.config import apart_from_layers
 from evomerge.checkpoint.source import Source
 from evomerge.errors import EvaluationError, RecipeError
@@ -18,10 +19,10 @@ from evomerge.merging.blocks import BLOCK
 from evomerge.merging.folder import Documents, documents_of, write_merge
 from evomerge.merging.models import Models, open_references, with_sources
 from evomerge.merging.plan import Plan, TensorPlan, plan_merge
-from evomerge.merging.recipes import plan_of
 from evomerge.merging.stream import Merger, Options, make_all
 from evomerge.merging.surveys import Surveys
 from evomerge.recipe import AnyRecipe, ModelReference, Recipe
+from evomerge.workbench.adapting import Adapting
 from evomerge.workbench.changes import signatures
 from evomerge.workbench.memory import estimate
 from evomerge.workbench.resident import Resident, memory_of
@@ -60,8 +61,9 @@ class Workbench:
         self.resident = settings.resident
         self._settings = settings
         self._opened = open_references(references)
-        self._sources: Mapping[ModelReference, Source] = self._opened
+        self._sources: Mapping[ModelReference, Base] = self._opened
         self._models: dict[Hashable, Models] = {}
+        self._adapting = Adapting()
         self._surveys = Surveys()
         self._live: Live | None = None
         self._moulds: dict[Hashable, Mould] = {}
@@ -78,9 +80,11 @@ class Workbench:
             MergeError: the models cannot be merged this way.
             VocabularyError: their vocabularies differ, or cannot be brought together.
         """
-        if not isinstance(recipe, Recipe):
-            return plan_of(recipe)
-        return plan_merge(recipe, self._models_of(recipe))
+        if isinstance(recipe, Recipe):
+            return plan_merge(recipe, self._models_of(recipe))
+        self._check_there(recipe)
+        self._decide(recipe)
+        return self._adapting.plan(recipe, self._sources[recipe.base_model])
 
     def build(self, recipe: AnyRecipe) -> LoadedModel:
         """The model that ``recipe`` makes: the same object each time, unless its shape changes.
@@ -110,6 +114,7 @@ class Workbench:
             self._moulds.popitem()[1].close()
         self._models, self._sources = {}, {}
         self._surveys.clear()
+        self._adapting.close()
         for source in self._opened.values():
             source.close()
 
@@ -126,10 +131,7 @@ class Workbench:
 
     def _models_of(self, recipe: Recipe) -> Models:
         """The models of a recipe, the same objects for recipes that name the same ones alike."""
-        for reference in recipe.references():
-            if reference not in self._opened:
-                there = ", ".join(map(str, self._opened))
-                raise RecipeError(f"recipe: {reference} is not on the workbench; there are {there}")
+        self._check_there(recipe)
         key = _models_key(recipe)
         if key not in self._models:
             self._decide(recipe)
@@ -142,15 +144,20 @@ class Workbench:
                 del self._models[next(plain)]
         return self._models[key]
 
+    def _check_there(self, recipe: AnyRecipe) -> None:
+        """Refuses a recipe that names a model that is not here."""
+        for reference in recipe.model_references():
+            if reference not in self._opened:
+                there = ", ".join(map(str, self._opened))
+                raise RecipeError(f"recipe: {reference} is not on the workbench; there are {there}")
+
     def _named(self, recipe: Recipe) -> Mapping[ModelReference, Source]:
         return {reference: self._sources[reference] for reference in recipe.references()}
 
-    def _decide(self, recipe: Recipe) -> None:
+    def _decide(self, recipe: AnyRecipe) -> None:
         """Puts the models into memory, or not, once and for all."""
         if self.resident is None:
-            models = with_sources(recipe, self._named(recipe))
-            plan = plan_merge(recipe, models)
-            self.resident = estimate(plan, self._opened, self._settings).resident
+            self.resident = estimate(recipe, self._opened, self._settings).resident
         if self.resident and self._sources is self._opened:
             self._sources = {name: Resident(source) for name, source in self._opened.items()}
 

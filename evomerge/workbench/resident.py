@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,6 +14,14 @@ from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.measurements.kept import content_of
 from evomerge.merging.plan import TensorPlan
 from evomerge.workbench.aligned import aligned, is_aligned
+
+
+@runtime_checkable
+class Sharing(Protocol):
+    """A source of which tensors may be in memory."""
+
+    def memory(self, name: str) -> np.ndarray | None:
+        """The memory of a tensor, to be shared and never to be written to; None if it has none."""
 
 
 class Resident:
@@ -103,7 +112,7 @@ class Resident:
 def memory_of(tensor: TensorPlan) -> np.ndarray | None:
     """The memory of a source that holds the numbers of an output tensor; None if there is none."""
     first = tensor.inputs[0]
-    if not tensor.copies or not isinstance(first.source, Resident):
+    if not tensor.copies or not isinstance(first.source, Sharing):
         return None
     memory = first.source.memory(first.name)
     return memory if memory is not None and memory.dtype == tensor.info.dtype else None

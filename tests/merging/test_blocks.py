@@ -14,7 +14,8 @@ from evomerge.dtypes import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
 from evomerge.kernels import fused
 from evomerge.kernels.block import TILE
 from evomerge.merging import blocks
-from evomerge.merging.blocks import Arena, Input, Reading, TensorBlocks
+from evomerge.merging.blocks import Arena, Reading, TensorBlocks
+from evomerge.merging.inputs import Input
 from tests.methods.in_memory import ArraySource, tensor_blocks
 
 SHAPES = [(), (1,), (100_000,), (1, 3), (300, 1000), (2, 70_001), (3, 100, 301), (70_001, 1)]

@@ -14,7 +14,8 @@ from evomerge.checkpoint.tensors import TensorInfo
 from evomerge.dtypes import FLOAT32, FLOAT64, is_float
 from evomerge.kernels.engine import fused_engine, reference_engine
 from evomerge.kernels.torch_arrays import to_torch
-from evomerge.merging.blocks import Input, Reading, TensorBlocks
+from evomerge.merging.blocks import Reading, TensorBlocks
+from evomerge.merging.inputs import Input
 from evomerge.methods.base import Parameters, merge_methods
 from evomerge.methods.measured import GRAM, Measured
 from evomerge.noise import noise_key
