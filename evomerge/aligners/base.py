@@ -176,12 +176,17 @@ def align(pair: Pair, settings: Settings) -> Alignment:
     anchor, source = (comparable(pair.layout, each) for each in (pair.anchor, pair.source))
     layout = pair.layout.only(settings.groups)
     asked = replace(pair, layout=layout, anchor=anchor, source=source)
-    element = aligner.find(asked)
+    found = judged(layout, anchor, source, aligner.find(asked))
+    return replace(found, element=compose(found.element, pair.padding))
+
+
+def judged(layout: Layout, anchor: Read, source: Read, element: Element) -> Alignment:
+    """What an element gains; siblings are left as they are."""
     found = tuple(fits(layout, anchor, source, element))
-    if all(_stands(fit, element) for fit in found):
-        as_is = fits(layout, anchor, source, identity(layout))
-        return Alignment(pair.padding, tuple(as_is), siblings=True)
-    return Alignment(compose(element, pair.padding), found, siblings=False)
+    if not all(_stands(fit, element) for fit in found):
+        return Alignment(element, found, siblings=False)
+    as_is = fits(layout, anchor, source, identity(layout))
+    return Alignment({}, tuple(as_is), siblings=True)
 
 
 def _stands(fit: Fit, element: Element) -> bool:
