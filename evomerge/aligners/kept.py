@@ -61,6 +61,11 @@ def place_of(source: Source, anchor: Source, settings: Settings) -> Path:
     return cache_folder() / "alignments" / name
 
 
+def is_kept(source: Source, anchor: Source, settings: Settings) -> bool:
+    """Whether an alignment was found before."""
+    return (place_of(source, anchor, settings) / INDEX).is_file()
+
+
 def alignment_of(source: Source, anchor: Source, settings: Settings) -> Kept:
     """What brings a model to an anchor: what was kept, or what is found now, which is then kept.
 

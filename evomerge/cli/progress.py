@@ -45,8 +45,9 @@ def find_alignments(plan: Plan) -> None:
         EvomergeError: one cannot be found.
     """
     for each in plan.models.aligned:
-        with progress_bar(each.task, 1):
-            each.find()
+        if not each.is_known:
+            with progress_bar(each.task, 1):
+                each.find()
 
 
 def _bars() -> Progress:

@@ -7,7 +7,7 @@ from functools import cached_property
 from threading import Lock
 
 from evomerge.aligners.base import Settings
-from evomerge.aligners.kept import Kept, alignment_of
+from evomerge.aligners.kept import Kept, alignment_of, is_kept
 from evomerge.aligners.pairs import pair_of
 from evomerge.alignment.elements import Element
 from evomerge.alignment.layout import HeadGroup, Layout
@@ -49,6 +49,11 @@ class Brought(Aligned):
     def task(self) -> str:
         """What is done while it is being found, in words."""
         return f"aligning {self.label} to {self.anchor.label} by {self.settings.method}"
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it has been found, now or at another time."""
+        return "_found" in vars(self) or is_kept(self._of, self.anchor, self.settings)
 
     @cached_property
     def _found(self) -> Kept:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from evomerge.checkpoint.adapter_parts import Base
-from evomerge.checkpoint.config import apart_from_layers
 from evomerge.checkpoint.source import Source
 from evomerge.errors import EvaluationError, RecipeError
 from evomerge.evaluators.base import LoadedModel
@@ -23,7 +21,9 @@ from evomerge.merging.stream import Merger, Options, make_all
 from evomerge.merging.surveys import Surveys
 from evomerge.recipe import AnyRecipe, ModelReference, Recipe
 from evomerge.workbench.adapting import Adapting
+from evomerge.workbench.aligning import Aligning
 from evomerge.workbench.changes import signatures
+from evomerge.workbench.kinds import kind_of, models_key, shape_of
 from evomerge.workbench.memory import estimate
 from evomerge.workbench.resident import Resident, memory_of
 from evomerge.workbench.settings import Settings
@@ -51,8 +51,18 @@ class Workbench:
         resident: whether the models stay in memory; None until the first recipe decides it.
     """
 
-    def __init__(self, references: Sequence[ModelReference], settings: Settings) -> None:
+    def __init__(
+        self,
+        references: Sequence[ModelReference],
+        settings: Settings,
+        aligning: Aligning | None = None,
+    ) -> None:
         """Opens the models; reads headers and configs, not weights.
+
+        Args:
+            references: all models that recipes will name.
+            settings: where and how candidates are built.
+            aligning: what recipes will ask for that align models.
 
         Raises:
             CheckpointError: a model cannot be found or read.
@@ -64,6 +74,7 @@ class Workbench:
         self._sources: Mapping[ModelReference, Base] = self._opened
         self._models: dict[Hashable, Models] = {}
         self._adapting = Adapting()
+        self._aligning = aligning or Aligning()
         self._surveys = Surveys()
         self._live: Live | None = None
         self._moulds: dict[Hashable, Mould] = {}
@@ -98,6 +109,7 @@ class Workbench:
         """
         plan = self.plan(recipe)
         self._forget_folder()
+        self._aligning.find(plan.models)
         live = self._live_of(plan)
         self.merged = self._fill(live, plan)
         self._plan = plan
@@ -115,6 +127,7 @@ class Workbench:
         self._models, self._sources = {}, {}
         self._surveys.clear()
         self._adapting.close()
+        self._aligning.clear()
         for source in self._opened.values():
             source.close()
 
@@ -132,12 +145,16 @@ class Workbench:
     def _models_of(self, recipe: Recipe) -> Models:
         """The models of a recipe, the same objects for recipes that name the same ones alike."""
         self._check_there(recipe)
-        key = _models_key(recipe)
+        key = models_key(recipe)
         if key not in self._models:
             self._decide(recipe)
-            models = with_sources(recipe, self._named(recipe))
+            brought = self._aligning.of(recipe, self._opened)
+            moved = self._aligning.resident(recipe) if self.resident else brought
+            sources = {each: self._sources[each] for each in recipe.references()} | moved
+            models = with_sources(recipe, sources)
             if models.vocabulary is not None:
-                models = self._renewed(models)
+                models = self._renewed(models, sources)
+            models = replace(models, aligned=tuple(brought.values()))
             self._models[key] = models
             if len(self._models) > MODELS:
                 plain = (key for key, each in self._models.items() if each.vocabulary is None)
@@ -151,17 +168,16 @@ class Workbench:
                 there = ", ".join(map(str, self._opened))
                 raise RecipeError(f"recipe: {reference} is not on the workbench; there are {there}")
 
-    def _named(self, recipe: Recipe) -> Mapping[ModelReference, Source]:
-        return {reference: self._sources[reference] for reference in recipe.references()}
-
     def _decide(self, recipe: AnyRecipe) -> None:
         """Puts the models into memory, or not, once and for all."""
         if self.resident is None:
-            self.resident = estimate(recipe, self._opened, self._settings).resident
+            aligning = self._aligning.recipes
+            planned = estimate(recipe, self._opened, self._settings, aligning)
+            self.resident = planned.resident
         if self.resident and self._sources is self._opened:
             self._sources = {name: Resident(source) for name, source in self._opened.items()}
 
-    def _renewed(self, models: Models) -> Models:
+    def _renewed(self, models: Models, sources: Mapping[ModelReference, Source]) -> Models:
         """Models in a new vocabulary; what that changes of them is held in memory for one only."""
         others = [key for key, each in self._models.items() if each.vocabulary is not None]
         for key in others:
@@ -172,7 +188,7 @@ class Workbench:
             return models
         held = {}
         for reference, model in models.by_reference.items():
-            behind = self._sources[reference]
+            behind = sources[reference]
             held[reference] = replace(
                 model,
                 source=Resident(
@@ -186,7 +202,7 @@ class Workbench:
     def _live_of(self, plan: Plan) -> Live:
         """The model in memory, of the shape that a plan needs."""
         documents = documents_of(plan)
-        shape = _shape(plan, documents)
+        shape = shape_of(plan, documents)
         if self._live is None or shape != self._shape:
             self._drop_live()
             self._live = self._made(plan, documents)
@@ -197,7 +213,7 @@ class Workbench:
         """A live model, from the mould of one that differs from it in its layers alone."""
         from evomerge.workbench.mould import load
 
-        kind = _kind(plan, documents)
+        kind = kind_of(plan, documents)
         mould = self._moulds.get(kind)
         live = None if mould is None else mould.cast(plan, documents)
         if live is None:
@@ -271,28 +287,3 @@ class Workbench:
             allow_nan=self._settings.allow_nan,
             block=RESIDENT_BLOCK if self.resident else BLOCK,
         )
-
-
-def _models_key(recipe: Recipe) -> Hashable:
-    vocabulary = (repr(recipe.tokenizer_source), repr(recipe.tokenizer))
-    return recipe.references(), recipe.base_model, vocabulary
-
-
-def _shape(plan: Plan, documents: Documents) -> Hashable:
-    """All that decides the model in memory but its weights."""
-    infos = tuple(tensor.info for tensor in plan.tensors)
-    return infos, json.dumps(documents.config, sort_keys=True), _outside(plan, documents)
-
-
-def _kind(plan: Plan, documents: Documents) -> Hashable:
-    """The same of models that differ in their layers alone."""
-    rest = apart_from_layers(documents.config)
-    return json.dumps(rest, sort_keys=True), _outside(plan, documents)
-
-
-def _outside(plan: Plan, documents: Documents) -> Hashable:
-    """Tokenizer and settings for generation."""
-    tokenizer: Hashable = plan.models.donor.source.folder
-    if plan.models.vocabulary is not None:
-        tokenizer = _models_key(plan.recipe)
-    return documents.chat_template, tokenizer

@@ -20,6 +20,7 @@ from evomerge.merging.models import open_references, with_sources
 from evomerge.merging.plan import Plan, TensorPlan, plan_merge
 from evomerge.recipe import AnyRecipe, ModelReference, Recipe
 from evomerge.workbench.adapting import Adapting, Candidate
+from evomerge.workbench.aligning import aligned_bytes
 from evomerge.workbench.settings import Settings
 
 # Known of one model's tensor: how often each magnitude occurs, some 20,000 of 8 bytes, and answers.
@@ -41,7 +42,8 @@ class MemoryPlan:
     """Bytes of main memory.
 
     Attributes:
-        sources: of all models, adapters applied, and embeddings in a new vocabulary.
+        sources: of all models, adapters applied, and embeddings in a new vocabulary; a model that
+            is aligned counts once more for each way.
         model: of the live model; 0 where it is on another device.
         surveys: of what is remembered of the sources.
         process: of the program itself.
@@ -93,34 +95,51 @@ class MemoryPlan:
 
 
 def memory_plan(
-    references: Sequence[ModelReference], recipe: AnyRecipe, settings: Settings
+    references: Sequence[ModelReference],
+    recipe: AnyRecipe,
+    settings: Settings,
+    aligning: Sequence[Recipe] = (),
 ) -> MemoryPlan:
     """What a search over these models will take, judged by one of its recipes. Reads no weights.
+
+    Args:
+        references: the models.
+        recipe: any recipe of the search.
+        settings: where and how candidates are built.
+        aligning: recipes that together align models in all the ways that it asks for.
 
     Raises:
         EvomergeError: a model cannot be read, or the recipe cannot be followed.
     """
     opened = open_references(references)
     try:
-        return estimate(recipe, opened, settings)
+        return estimate(recipe, opened, settings, aligning)
     finally:
         for source in opened.values():
             source.close()
 
 
-def estimate(recipe: AnyRecipe, opened: Opened, settings: Settings) -> MemoryPlan:
+def estimate(
+    recipe: AnyRecipe, opened: Opened, settings: Settings, aligning: Sequence[Recipe] = ()
+) -> MemoryPlan:
     """As `memory_plan`, for models that are open."""
     if isinstance(recipe, Recipe):
         plan = plan_merge(recipe, with_sources(recipe, as_merged(recipe, opened)))
-        return _estimate(plan, opened, settings)
+        aligned = aligned_bytes([*aligning, recipe], opened)
+        return _estimate(plan, opened, settings, aligned=aligned)
     with closing(Adapting()) as adapters:
         plan = adapters.plan(recipe, opened[recipe.base_model])
-        return _estimate(plan, opened, settings, adapters.nbytes(recipe))
+        return _estimate(plan, opened, settings, adapters=adapters.nbytes(recipe))
 
 
-def _estimate(plan: Plan, opened: Opened, settings: Settings, adapters: int = 0) -> MemoryPlan:
-    """With ``adapters`` for what is remembered of those that are merged as such."""
-    sources = sum(_bytes_of(source) for source in opened.values())
+def _estimate(
+    plan: Plan, opened: Opened, settings: Settings, *, adapters: int = 0, aligned: int = 0
+) -> MemoryPlan:
+    """With ``adapters`` for what is remembered of those that are merged as such.
+
+    ``aligned`` is of models that are moved, which are held beside those that are as they were.
+    """
+    sources = aligned + sum(_bytes_of(source) for source in opened.values())
     if plan.models.vocabulary is not None:
         renewed = plan.models.vocabulary.sources.values()
         sources += sum(
