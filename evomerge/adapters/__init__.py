@@ -3,7 +3,7 @@
 - ``updates``: an update as two thin factors, and several side by side
 - ``frechet_mean``: the mean that distances pull in no direction, in general
 - ``truncation``: the best approximation of a sum of updates by one of less rank
-- ``chordal``, ``balanced``, ``invariant``: the three manifolds
+- ``chordal``, ``balanced``, ``invariant``: the three manifolds; ``gauges`` is of the last one
 - ``base``: what a method is; ``frechet``, ``knots``, ``svd``, ``linear``, ``naive`` are methods
 - ``adapter``: one on disk, and what it does to each tensor of its base; ``sources``: several
 - ``lengths``, ``wholes``: what is averaged apart: DoRA's lengths, biases and whole modules

@@ -12,6 +12,7 @@ distance is that of Z and Zᵢ Qᵢ under the best rotation Qᵢ = polar(Zᵢᵀ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -72,9 +73,12 @@ class Balanced:
             reached[columns] = polar(self.gram[columns] @ mean)
         return reached - at
 
-    def length(self, at: Floats, tangent: Floats) -> float:
-        """How far Z moves, relative to its length."""
-        return self._norm(tangent) / max(self._norm(at), np.finfo(np.float64).tiny)
+    def inner(self, at: Floats, tangents: Sequence[Floats]) -> Floats:
+        """Of how far Z moves, relative to its length."""
+        moved = np.stack([*(self.combined(each) for each in tangents), self.combined(at)])
+        flat = len(moved), -1
+        products = moved.reshape(flat) @ (self.gram @ moved).reshape(flat).T
+        return products[:-1, :-1] / max(float(products[-1, -1]), np.finfo(np.float64).tiny)
 
     def move(self, at: Floats, tangent: Floats) -> Floats:
         """To the new rotations."""
@@ -95,12 +99,8 @@ class Balanced:
         values, vectors = values[::-1][:rank], vectors[:, ::-1][:, :rank]
         return roots[:, None] * vectors[:, values > _FLOOR * values[0]]
 
-    def _norm(self, rotations: Floats) -> float:
-        mean = self.combined(rotations)
-        return float(np.sqrt(max(0.0, np.sum(mean * (self.gram @ mean)))))
 
-
-def balanced_mean(stack: Stack, rank: int, *, tolerance: float, steps: int) -> Mean[Floats]:
+def balanced_mean(stack: Stack, rank: int, *, tolerance: float, steps: int) -> Mean:
     """The mean of this rank, as coefficients of both factors; the weights must be positive."""
     geometry = Balanced.of(stack)
     start = geometry.turned(geometry.start(rank))

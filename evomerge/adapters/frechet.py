@@ -81,7 +81,7 @@ def _invariant(task: Task, stack: Stack, rank: int) -> Merged:
         tolerance=tolerance,
         steps=steps,
     )
-    update = stack.combined(found.point.left, found.point.right)
+    update = stack.combined(*found.point)
     return Merged(update, found.steps, found.residual)
 
 

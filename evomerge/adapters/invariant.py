@@ -1,9 +1,8 @@
 """The mean under a metric that no change of gauge alters, on pairs of factors up to GL(r) [1][2].
 
 At (B, A) a change (X, Y) has the squared length tr((BᵀB)⁻¹ XᵀX) + tr((AAᵀ)⁻¹ YYᵀ). An update is
-brought to the gauge (Bᵢ G, G⁻¹ Aᵢ) in which its difference from the point is shortest. That is a
-least-squares problem in G, solved by Gauss–Newton steps; each is a Sylvester equation, and where
-they end, the difference is horizontal: no part of it is a mere change of gauge.
+brought to the gauge (Bᵢ G, G⁻¹ Aᵢ) in which its difference from the point is shortest; of the mean
+of these differences only the horizontal part counts, which is no change of gauge of the point.
 
 [1] G. Meyer, S. Bonnabel, R. Sepulchre. Linear regression under fixed-rank constraints: a
     Riemannian approach. ICML 2011. https://icml.cc/2011/papers/350_icmlpaper.pdf
@@ -20,71 +19,55 @@ import numpy as np
 from scipy.linalg import solve_sylvester
 
 from evomerge.adapters.frechet_mean import Mean, frechet_mean
+from evomerge.adapters.gauges import Gauge, Nearest
 from evomerge.adapters.updates import Floats, Stack
 
-# Gauss–Newton steps for one gauge at a time; it goes on from there at the next step of the mean.
-_GAUGE_STEPS = 20
-_HALVINGS = 12
-_GAUGE_TOLERANCE = 1e-13
-# What makes singular equations, of updates of less rank than the mean, solvable.
-_RIDGE = 1e-12
 
+@dataclass
+class Invariant:
+    """The geometry, on coefficients of the columns of a stack: ``(2, Σ ranks, rank)``.
 
-@dataclass(frozen=True)
-class Gauge:
-    """Where one update stands: its factors are Bᵢ · left and right · Aᵢ, and left · right is 1.
+    A point is B = L · at[0] and Aᵀ = R · at[1], and so is a change of one.
 
     Attributes:
-        left: ``(its rank, rank)``: G.
-        right: ``(rank, its rank)``: G⁻¹.
+        stack: the updates, none of them 0.
+        gauges: of the updates, where they were nearest to the last point: where the search for
+            those of the next one begins.
     """
 
-    left: Floats
-    right: Floats
-
-    def moved(self, change: Floats) -> Gauge:
-        """G K and K⁻¹ G⁻¹, K being 1 + change + … (Cayley's transform)."""
-        half = 0.5 * change
-        one = np.eye(len(change))
-        turn = np.linalg.solve(one - half, one + half)
-        return Gauge(self.left @ turn, np.linalg.solve(turn, self.right))
-
-
-@dataclass(frozen=True)
-class Place:
-    """A point, or a change of one: B = L · left and Aᵀ = R · right, and every update's gauge."""
-
-    left: Floats
-    right: Floats
+    stack: Stack
     gauges: Sequence[Gauge]
 
-
-@dataclass(frozen=True)
-class Invariant:
-    """The geometry, on coefficients of the columns of a stack."""
-
-    stack: Stack
-
-    def pull(self, at: Place) -> Place:
+    def pull(self, at: Floats) -> Floats:
         """Σ wᵢ (Bᵢ Gᵢ − B, Gᵢ⁻¹ Aᵢ − A), each in its best gauge, without a mere change of gauge."""
         frame = _Frame.at(self.stack, at)
-        gauges = [frame.settled(index, gauge) for index, gauge in enumerate(at.gauges)]
-        weights = self.stack.column_weights[:, None]
-        left = weights * np.concatenate([gauge.left for gauge in gauges])
-        right = weights * np.concatenate([gauge.right.T for gauge in gauges])
-        return frame.horizontal(at, Place(left - at.left, right - at.right, gauges))
+        self.gauges = [
+            frame.nearest(columns).found_from(gauge)
+            for columns, gauge in zip(self.stack.columns, self.gauges, strict=True)
+        ]
+        left = np.concatenate([gauge.left for gauge in self.gauges])
+        right = np.concatenate([gauge.right.T for gauge in self.gauges])
+        mean = self.stack.column_weights[:, None] * np.stack([left, right])
+        return frame.horizontal(at, mean - at)
 
-    def length(self, at: Place, tangent: Place) -> float:
+    def inner(self, at: Floats, tangents: Sequence[Floats]) -> Floats:
         """In the metric, where the point itself has the length 1."""
         frame = _Frame.at(self.stack, at)
-        left = tangent.left.T @ self.stack.left_gram @ tangent.left
-        right = tangent.right.T @ self.stack.right_gram @ tangent.right
-        square = np.sum(frame.left_inverse * left) + np.sum(frame.right_inverse * right)
-        return float(np.sqrt(max(0.0, square) / (2 * at.left.shape[1])))
+        sides = zip(
+            np.stack(tangents, axis=1),
+            (self.stack.left_gram, self.stack.right_gram),
+            (frame.left_inverse, frame.right_inverse),
+            strict=True,
+        )
+        count = len(tangents)
+        products = np.zeros((count, count))
+        for changes, gram, inverse in sides:
+            products += changes.reshape(count, -1) @ (gram @ changes @ inverse).reshape(count, -1).T
+        return products / (2 * at.shape[2])
 
-    def move(self, at: Place, tangent: Place) -> Place:
+    def move(self, at: Floats, tangent: Floats) -> Floats:
         """Both factors, straight on."""
-        return Place(at.left + tangent.left, at.right + tangent.right, tangent.gauges)
+        return at + tangent
 
 
 @dataclass(frozen=True)
@@ -100,77 +83,41 @@ class _Frame:
     right_shared: Floats  # (Σ ranks, rank): AᵢAᵀ
 
     @classmethod
-    def at(cls, stack: Stack, place: Place) -> _Frame:
-        left_shared = stack.left_gram @ place.left
-        right_shared = stack.right_gram @ place.right
-        left, right = place.left.T @ left_shared, place.right.T @ right_shared
+    def at(cls, stack: Stack, point: Floats) -> _Frame:
+        left_shared = stack.left_gram @ point[0]
+        right_shared = stack.right_gram @ point[1]
+        left, right = point[0].T @ left_shared, point[1].T @ right_shared
         left_inverse: Floats = np.linalg.inv(left)
         right_inverse: Floats = np.linalg.inv(right)
         return cls(stack, left, right, left_inverse, right_inverse, left_shared, right_shared)
 
-    def horizontal(self, place: Place, tangent: Place) -> Place:
+    def nearest(self, columns: slice) -> Nearest:
+        """How the best gauge of the update of these columns is found."""
+        return Nearest(
+            self.left_inverse,
+            self.right_inverse,
+            self.stack.left_gram[columns, columns],
+            self.stack.right_gram[columns, columns],
+            self.left_shared[columns],
+            self.right_shared[columns],
+        )
+
+    def horizontal(self, at: Floats, tangent: Floats) -> Floats:
         """A change without its part (B V, −V A), which is a change of gauge.
 
         Q P V + V Q P = Q BᵀX − Y Aᵀ P, for the change (X, Y).
         """
         mixed = self.right @ self.left
-        wanted = self.right @ (self.left_shared.T @ tangent.left)
-        wanted -= (tangent.right.T @ self.right_shared) @ self.left
+        wanted = self.right @ (self.left_shared.T @ tangent[0])
+        wanted -= (tangent[1].T @ self.right_shared) @ self.left
         turn = solve_sylvester(mixed, mixed, wanted)
-        left, right = tangent.left - place.left @ turn, tangent.right + place.right @ turn.T
-        return Place(left, right, tangent.gauges)
-
-    def settled(self, index: int, gauge: Gauge) -> Gauge:
-        """The gauge of an update in which it is nearest, reached from another one."""
-        distance = self._distance(index, gauge)
-        for _ in range(_GAUGE_STEPS):
-            change = self._change(index, gauge)
-            for _ in range(_HALVINGS):
-                moved = gauge.moved(change)
-                reached = self._distance(index, moved)
-                if reached <= distance:
-                    break
-                change = 0.5 * change
-            else:
-                return gauge
-            gauge, gained, distance = moved, distance - reached, reached
-            if gained <= _GAUGE_TOLERANCE * len(change):
-                break
-        return gauge
-
-    def _change(self, index: int, gauge: Gauge) -> Floats:
-        """K − 1 of one Gauss–Newton step.
-
-        (Q M) E + E (N P) = Q (X − M) + (N − Y) P, with P = BᵀB, Q = AAᵀ, and of the update in its
-        gauge M = BᵢᵀBᵢ, N = AᵢAᵢᵀ, X = BᵢᵀB, Y = AAᵢᵀ.
-        """
-        m, n, x, y = self._products(index, gauge)
-        ridge = _RIDGE * float(np.trace(self.right @ m) + np.trace(n @ self.left)) / len(m)
-        one = ridge * np.eye(len(m))
-        wanted = self.right @ (x - m) + (n - y) @ self.left
-        change: Floats = solve_sylvester(self.right @ m + one, n @ self.left + one, wanted)
-        return change
-
-    def _distance(self, index: int, gauge: Gauge) -> float:
-        """The squared length of the difference, but for what no gauge changes."""
-        m, n, x, y = self._products(index, gauge)
-        left = np.sum(self.left_inverse * (m - x - x.T))
-        return float(left + np.sum(self.right_inverse * (n - y - y.T)))
-
-    def _products(self, index: int, gauge: Gauge) -> tuple[Floats, Floats, Floats, Floats]:
-        columns = self.stack.columns[index]
-        own = self.stack.left_gram[columns, columns], self.stack.right_gram[columns, columns]
-        m = gauge.left.T @ own[0] @ gauge.left
-        n = gauge.right @ own[1] @ gauge.right.T
-        x = gauge.left.T @ self.left_shared[columns]
-        y = (gauge.right @ self.right_shared[columns]).T
-        return m, n, x, y
+        return tangent - np.stack([at[0] @ turn, -at[1] @ turn.T])
 
 
 def invariant_mean(
     stack: Stack, start: Floats, rotations: Sequence[Floats], *, tolerance: float, steps: int
-) -> Mean[Place]:
-    """The mean, searched from that of balanced factors.
+) -> Mean:
+    """The mean, searched from that of balanced factors: its coefficients ``(2, Σ ranks, rank)``.
 
     Args:
         stack: the updates, none of them 0.
@@ -180,5 +127,5 @@ def invariant_mean(
         steps: how many at most.
     """
     gauges = [Gauge(rotation, rotation.T) for rotation in rotations]
-    place = Place(start, start, gauges)
-    return frechet_mean(Invariant(stack), place, tolerance=tolerance, steps=steps)
+    point = np.stack([start, start])
+    return frechet_mean(Invariant(stack, gauges), point, tolerance=tolerance, steps=steps)

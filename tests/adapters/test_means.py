@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import approx_fprime, minimize
 
 from evomerge.adapters.base import adapter_methods
 from evomerge.adapters.frechet_mean import Frozen, Sphere, frechet_mean
+from evomerge.adapters.gauges import Gauge, Nearest
 from evomerge.adapters.updates import Stack, Update
 from evomerge.errors import RecipeError
-from tests.adapters.updates import dense, merged, related
+from tests.adapters.updates import dense, merged, near, related
 
 
 def toy(a: float, b: float) -> Update:
@@ -158,6 +159,52 @@ def test_on_the_sphere_it_is_the_point_with_equal_angles():
     middle = float(weights @ angles)
     assert found.point == pytest.approx([np.cos(middle), np.sin(middle), 0.0], abs=1e-9)
     assert found.residual <= 1e-12
+
+
+@pytest.mark.parametrize("manifold", ["balanced", "invariant"])
+def test_adapters_with_hardly_anything_in_common_are_reached_in_some_dozens_of_steps(manifold):
+    """As trained adapters are: random ones, in many dimensions. Step by step it takes hundreds."""
+    rng = np.random.default_rng(8)
+    apart = [Update(rng.standard_normal((600, 6)), rng.standard_normal((500, 6))) for _ in range(3)]
+    found = merged("frechet", apart, manifold=manifold, steps=60)
+    assert found.residual <= 1e-8
+    again = merged("frechet", apart[::-1], manifold=manifold, steps=60)
+    assert near(dense(again.update), dense(found.update)) <= 1e-6
+
+
+def test_a_linear_pull_is_followed_to_its_end_in_as_many_steps_as_it_has_directions():
+    """One direction alone would take 1,800 steps: by hand, (1 − 0.01)^n = 1e-8."""
+    shares = np.array([0.01, 0.3, 0.9])
+    slow = Frozen([np.ones(3)], [np.ones(3)], np.ones(1))
+
+    class Slow:
+        inner, move = staticmethod(slow.inner), staticmethod(slow.move)
+
+        def pull(self, at):
+            return shares * (np.ones(3) - at)
+
+    found = frechet_mean(Slow(), np.zeros(3), tolerance=1e-8, steps=5)
+    assert found.point == pytest.approx(np.ones(3), abs=1e-6)
+
+
+def test_the_gauge_of_an_update_with_little_in_common_is_the_nearest():
+    """By a distance of its own, which has no slope there."""
+    rng = np.random.default_rng(9)
+    b, a, left, right = (rng.standard_normal((40, 3)) for _ in range(4))
+    p, q = np.linalg.inv(b.T @ b), np.linalg.inv(a.T @ a)
+
+    def distance(flat: np.ndarray) -> float:
+        g = flat.reshape(3, 3)
+        x, y = left @ g - b, right @ np.linalg.inv(g).T - a
+        return float(np.sum(p * (x.T @ x)) + np.sum(q * (y.T @ y)))
+
+    search = Nearest(p, q, left.T @ left, right.T @ right, left.T @ b, right.T @ a)
+    one = np.eye(3)
+    found = search.found_from(Gauge(one, one))
+    assert found.left @ found.right == pytest.approx(one, abs=1e-9)
+    slope = approx_fprime(found.left.ravel(), distance, 1e-7)
+    assert np.abs(slope).max() <= 1e-4
+    assert distance(found.left) <= distance(one)
 
 
 def test_what_is_left_is_told_when_steps_run_out():
