@@ -49,7 +49,9 @@ class ActivationMatching:
             RecipeError: there is no such statistic, or no such number.
         """
         if statistic not in STATISTICS:
-            raise RecipeError(f"statistic: {unknown('statistic', statistic, STATISTICS)}")
+            raise RecipeError(f"statistic: {unknown('statistic', str(statistic), STATISTICS)}")
+        if data is not None and not isinstance(data, str):
+            raise RecipeError(f"data: found {data!r}; expected the name of a file")
         if tokens is not None and (not isinstance(tokens, int) or tokens < 1):
             raise RecipeError(f"tokens: found {tokens!r}; expected a whole number from 1")
         self._statistic = statistic
@@ -97,8 +99,9 @@ class ActivationMatching:
                 f"tokens: found {count}; expected {units} or more, as many as the residual stream "
                 "has units"
             )
-        texts = -(-count // LENGTH)
-        data = Data(file=self._data, items=texts, length=LENGTH) if self._data else None
+        length = min(LENGTH, count)
+        texts = -(-count // length)
+        data = Data(file=self._data, items=texts, length=length) if self._data else None
         mine, theirs = (probe_tokens(model, data, count) for model in (source, anchor))
         if not torch.equal(mine, theirs):
             raise AlignmentError(

@@ -45,6 +45,8 @@ def align_sources_together(
         judged(asked, reads[0], read, element)
         for read, element in zip(reads, elements, strict=True)
     ]
+    # The first stays in any case: it is their sibling if they are its.
+    found[0] = replace(found[0], siblings=all(each.siblings for each in found[1:]))
     moved = [each.element for each in found]
     told = [tuple(_told(asked, reads, moved, number)) for number in range(len(reads))]
     return [replace(each, fits=fits) for each, fits in zip(found, told, strict=True)]

@@ -252,6 +252,8 @@ def test_what_cannot_be_shown_is_refused(change, options, message, copies, tmp_p
     ("options", "message"),
     [
         ({"statistic": "corelation"}, "statistic: unknown statistic 'corelation'; did you mean"),
+        ({"statistic": 5}, "statistic: unknown statistic '5'"),
+        ({"data": 5}, "data: found 5; expected the name of a file"),
         ({"tokens": 0}, "tokens: found 0; expected a whole number from 1"),
         ({"token": 9}, "activation_matching: unknown key 'token'; did you mean 'tokens'"),
     ],

@@ -43,6 +43,7 @@ def test_copies_in_any_order_become_the_first(kind, folders, tmp_path):
     sources = [original, *moved_copies(original, tmp_path, 2)]
     found = align_sources_together(sources)
     assert found[0].element == {}
+    assert not found[0].siblings
     for source, each in zip(sources, found, strict=True):
         for name, tensor in tensors(source, each.element).items():
             np.testing.assert_allclose(tensor, original.load(name), rtol=1e-4, atol=1e-5)

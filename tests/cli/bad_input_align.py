@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evomerge.zoo.small_tokenizers import word_tokenizer
 from tests.cli.bad_input import UP, broken, change_config, change_tensors, other
 from tests.stacks.families import made
 
@@ -19,6 +20,16 @@ Prepare = Callable[[], list[str]]
 BAD_ALIGNMENTS: dict[str, Prepare] = {}
 
 ALIGN = ["align", "code", "aligned", "--to"]
+SHOWN = [*ALIGN, "base", "--method", "activation_matching"]
+GATE = UP.replace("up_proj", "gate_proj")
+
+
+def text() -> str:
+    """A file of thirty words."""
+    Path("words.txt").write_text("the cat sat " * 10, "utf-8")
+    return "words.txt"
+
+
 ROTATED = ["--method", "procrustes"]
 NORM = "model.layers.1.input_layernorm.weight"
 
@@ -124,3 +135,87 @@ def _() -> list[str]:
 @case("an aligned model in the anchor's place")
 def _() -> list[str]:
     return ["align", "code", str(broken()), "--to", "broken", "--force"]
+
+
+@case("an alignment to nothing")
+def _() -> list[str]:
+    return ["align", "code", "aligned"]
+
+
+@case("an alignment to a model and to each other")
+def _() -> list[str]:
+    return [*ALIGN, "base", "--together"]
+
+
+@case("several models to one")
+def _() -> list[str]:
+    return ["align", "code", "maths", "aligned", "--to", "base"]
+
+
+@case("one model to itself alone")
+def _() -> list[str]:
+    return ["align", "code", "aligned", "--together"]
+
+
+@case("several models to each other by another aligner")
+def _() -> list[str]:
+    return ["align", "code", "maths", "out", "--together", "--method", "activation_matching"]
+
+
+@case("two models of one name, to each other")
+def _() -> list[str]:
+    return ["align", "code", str(other("elsewhere/code")), "out", "--together"]
+
+
+@case("a model brought to others in its own place")
+def _() -> list[str]:
+    return ["align", broken().name, "code", ".", "--together", "--force"]
+
+
+@case("an option of an aligner without a value")
+def _() -> list[str]:
+    return [*SHOWN, "--set", "tokens"]
+
+
+@case("an option that an aligner does not have")
+def _() -> list[str]:
+    return [*SHOWN, "--set", "statistics=raw"]
+
+
+@case("a text for an aligner that reads none")
+def _() -> list[str]:
+    return [*ALIGN, "base", "--data", text()]
+
+
+@case("an unknown statistic")
+def _() -> list[str]:
+    return [*SHOWN, "--set", "statistic=corelation"]
+
+
+@case("a probe that is not there")
+def _() -> list[str]:
+    return [*SHOWN, "--data", "probe.txt"]
+
+
+@case("a probe that is too short")
+def _() -> list[str]:
+    return [*SHOWN, "--data", text()]
+
+
+@case("fewer tokens than the stream has units")
+def _() -> list[str]:
+    return [*SHOWN, "--data", text(), "--set", "tokens=15"]
+
+
+@case("a probe that two tokenizers cut differently")
+def _() -> list[str]:
+    other("strange", tokenizer=word_tokenizer(("sat", "cat", "the")))
+    shown = ["--method", "activation_matching", "--data", text(), "--set", "tokens=24"]
+    return [*ALIGN, "strange", *shown]
+
+
+@case("activations that are not finite")
+def _() -> list[str]:
+    change_tensors(broken(), lambda tensors: [tensors[n].fill(1e30) for n in (UP, GATE)])
+    shown = ["--method", "activation_matching", "--data", text(), "--set", "tokens=24"]
+    return ["align", "broken", "aligned", "--to", "base", *shown]

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from evomerge.aligners.base import aligners
 from evomerge.alignment.drawing import random_element
+from evomerge.alignment.layout import GROUPS
 from evomerge.alignment.on_disk import layout_of_source
 from evomerge.alignment.writing import write_moved
 from evomerge.checkpoint.reader import open_checkpoint
+from evomerge.cli import align_asked
+from evomerge.cli.align import METHODS
 from evomerge.zoo.random_models import Options, random_model
 from tests.cli.bad_input_align import BAD_ALIGNMENTS
 from tests.cli.test_errors import documented, listing, said
 
 
-def plant(source: str, out) -> None:
+def plant(source: str, out, seed: int = 0) -> None:
     with open_checkpoint(source) as checkpoint:
-        write_moved(checkpoint, random_element(layout_of_source(checkpoint), 0), out)
+        write_moved(checkpoint, random_element(layout_of_source(checkpoint), seed), out)
 
 
 def rows(text: str) -> dict[str, list[str]]:
@@ -84,6 +89,52 @@ def test_sixteen_bits_become_thirty_two_where_gauges_turn(work, evomerge):
         code, _, _ = evomerge("align", "0", "--to", "1", groups[:3], "--groups", groups)
         assert code == 0
         assert json.loads((work / groups[:3] / "config.json").read_text())["dtype"] == dtype
+
+
+def test_by_activations_on_a_text(work, evomerge):
+    plant("base", work / "moved")
+    (work / "words.txt").write_text("the cat sat " * 40, "utf-8")
+    shown = ["--method", "activation_matching", "--data", "words.txt", "--set", "tokens=96"]
+    code, out, err = evomerge("align", "moved", "--to", "base", "back", *shown)
+    assert (code, err) == (0, "")
+    assert {row[1] for name, row in rows(out).items() if name in GROUPS} == {"1.0000"}
+
+
+def test_several_are_brought_to_each_other(work, evomerge):
+    plant("base", work / "moved")
+    plant("base", work / "shuffled", seed=1)
+    code, out, err = evomerge("align", "base", "moved", "shuffled", "out", "--together")
+    assert (code, err) == (0, "")
+    tables = [rows(part) for part in out.split("group ")[1:]]
+    assert [table["neurons"][2] == "0" for table in tables] == [True, False, False]
+    assert {table["residual"][1] for table in tables} == {"1.0000"}
+    names = ("base", "moved", "shuffled")
+    for name, table in zip(names, tables, strict=True):
+        assert table[f"out/{name}:"][:2] == ["computes", "the"]
+        assert (work / "out" / name / "tokenizer.json").exists()
+    original = load_file(work / "base" / "model.safetensors")
+    first, *others = (load_file(work / "out" / name / "model.safetensors") for name in names)
+    for name, tensor in original.items():
+        assert (first[name] == tensor).all()
+        for other in others:
+            np.testing.assert_allclose(other[name], tensor, atol=1e-5)
+
+
+def test_the_help_names_every_aligner(evomerge):
+    assert METHODS.split(", ") == list(aligners)
+    code, out, _ = evomerge("align", "--help")
+    assert code == 0
+    assert set(aligners) <= set(re.findall(r"\w+", out))
+
+
+@pytest.mark.parametrize(
+    ("written", "value"), [("2", 2), ("true", True), ("1e-3", 0.001), ("raw", "raw"), ("[1]", (1,))]
+)
+def test_options_are_read_as_yaml(written, value, monkeypatch):
+    kept = {}
+    monkeypatch.setattr(align_asked, "Settings", lambda *given: kept.update(given[3]))
+    align_asked.settings_of("any", [f"key={written}"], None, "neurons", 0)
+    assert kept == {"key": value}
 
 
 @pytest.mark.parametrize("title", BAD_ALIGNMENTS)
