@@ -20,22 +20,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from evomerge.api import merge, resume, search, tensors
+    from evomerge.adapters.extracting import extract_lora
+    from evomerge.api import merge, resume, search, task_vectors, tensors
     from evomerge.errors import EvomergeError
     from evomerge.recipe import Recipe
     from evomerge.study import Study
 
 _HOMES = {
+    "extract_lora": "evomerge.adapters.extracting",
     "merge": "evomerge.api",
     "resume": "evomerge.api",
     "search": "evomerge.api",
+    "task_vectors": "evomerge.api",
     "tensors": "evomerge.api",
     "EvomergeError": "evomerge.errors",
     "Recipe": "evomerge.recipe",
     "Study": "evomerge.study",
 }
 
-__all__ = ["EvomergeError", "Recipe", "Study", "merge", "resume", "search", "tensors"]
+__all__ = [
+    "EvomergeError",
+    "Recipe",
+    "Study",
+    "extract_lora",
+    "merge",
+    "resume",
+    "search",
+    "task_vectors",
+    "tensors",
+]
 
 
 def __getattr__(name: str) -> object:

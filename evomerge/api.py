@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -13,12 +13,13 @@ from evomerge.adapters.opened import OpenAdapters
 from evomerge.adapters.plan import plan_adapters
 from evomerge.chain.running import watched_by
 from evomerge.config.chained import ChainConfig, either_of, read_either
+from evomerge.inspection.task_vectors import Division, TaskVectors, measure, plan_reading
 from evomerge.merging.adapters import write_adapters
 from evomerge.merging.folder import DEFAULT_SHARD_BYTES, write_merge
 from evomerge.merging.plan import plan_merge
 from evomerge.merging.steps import merge_steps
 from evomerge.merging.stream import Options, stream
-from evomerge.recipe import Recipe
+from evomerge.recipe import ModelReference, Recipe
 from evomerge.recipe.adapters import AdapterRecipe, read_any
 from evomerge.recipe.reading import following
 from evomerge.recipe.steps import Step
@@ -157,6 +158,26 @@ def resume(
     if chain.is_chain(Path(run)):
         return chain.resume(Path(run), how, watched_by(watcher))
     return go_on(Path(run), how, watcher=watcher)
+
+
+def task_vectors(
+    base: str | PathLike[str], models: Sequence[str | PathLike[str]], *, by: Division = "layer"
+) -> TaskVectors:
+    """How far models have moved from their base, and how much in the same direction.
+
+    Args:
+        base: what the models were made from.
+        models: one or more; ``MODEL+ADAPTER`` is a model too.
+        by: what they are divided into: ``layer``, ``kind`` or ``tensor``.
+
+    Returns:
+        Lengths and cosines, of the whole models and part by part.
+
+    Raises:
+        EvomergeError: the models cannot be read, or not be subtracted.
+    """
+    asked = [ModelReference.of(model) for model in models]
+    return measure(plan_reading(ModelReference.of(base), asked), by)
 
 
 @contextmanager

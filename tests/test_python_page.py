@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from numpy.linalg import svd
 from safetensors.numpy import load_file
 
 import evomerge
@@ -15,6 +16,8 @@ from tests.search.tiny_runs import family
 
 TEXT = (Path(__file__).parent.parent / "docs" / "python.md").read_text("utf-8")
 DOCUMENTS = 30
+NAMES = ("base", "words", "sums")
+MODULE = "model.layers.0.self_attn.q_proj"
 
 
 def blocks() -> list[str]:
@@ -54,6 +57,17 @@ def test_its_programs_run(there: Path, capsys: pytest.CaptureFixture[str]):
     live = names["model"].state_dict()  # type: ignore[attr-defined]
     assert all((live[name].numpy() == array).all() for name, array in written.items())
     assert len(names["tokenizer"]) == 262  # type: ignore[arg-type]
+
+    # And the adapter of both models: the average of what of each matrix it says was kept.
+    both = load_file("adapters/both/adapter_model.safetensors")
+    base, *tuned = (load_file(f"models/{name}/model.safetensors") for name in NAMES)
+    up, down = (both[f"base_model.model.{MODULE}.lora_{part}.weight"] for part in "BA")
+    parts = [svd(model[f"{MODULE}.weight"] - base[f"{MODULE}.weight"]) for model in tuned]
+    expected = sum((u[:, :8] * s[:8]) @ v[:8] for u, s, v in parts) / 2
+    assert up @ down == pytest.approx(expected, abs=1e-6)
+    values = parts[1][1] ** 2
+    kept = names["taken"].kept[MODULE]  # type: ignore[attr-defined]
+    assert kept == pytest.approx(values[:8].sum() / values.sum(), rel=1e-4)
 
 
 def test_its_table_is_the_table_of_contents():

@@ -9,5 +9,5 @@
 - ``lengths``, ``wholes``: what is averaged apart: DoRA's lengths, biases and whole modules
 - ``plan``: which method and parameters make the update of each matrix
 - ``contents``: an adapter as PEFT has it in its files; ``folder`` writes it
-- ``extraction``: the low-rank part of the difference between two models
+- ``extraction``: the low-rank part of the difference between two models; ``extracting`` writes it
 """

@@ -58,15 +58,16 @@ def write_adapter_card(folder: Path, recipe: AdapterRecipe, *, name: str) -> Non
     (folder / CARD).write_text(text, encoding="utf-8")
 
 
-def write_extraction_card(folder: Path, model: str, base: str, rank: int, name: str) -> None:
+def write_extraction_card(
+    folder: Path, model: ModelReference, base: ModelReference, rank: int, name: str
+) -> None:
     """Writes README.md for an adapter that was taken out of a model.
 
     Raises:
         OSError: the file cannot be written.
     """
-    parents = [ModelReference.parse(text) for text in (base, model)]
     metadata = {
-        "base_model": _ids(parents[:1]),
+        "base_model": _ids([base]),
         "library_name": "peft",
         "tags": ["lora", "evomerge"],
         "base_model_relation": "adapter",
@@ -78,7 +79,7 @@ def write_extraction_card(folder: Path, model: str, base: str, rank: int, name: 
 
 # {name}
 
-A LoRA adapter of {_shown(parents[0])}: the part of rank {rank} of what {_shown(parents[1])}
+A LoRA adapter of {_shown(base)}: the part of rank {rank} of what {_shown(model)}
 changed, matrix by matrix, as evomerge extracted it by truncated SVD.
 """
     (folder / CARD).write_text(text, encoding="utf-8")

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
 
-from evomerge.adapters.contents import Contents, Filling
-from evomerge.adapters.extraction import Pair, pair_up
-from evomerge.adapters.folder import AdapterWriter
-from evomerge.checkpoint.card import write_extraction_card
-from evomerge.checkpoint.reader import Checkpoint, open_checkpoint
+from evomerge.adapters import extracting
+from evomerge.adapters.extracting import Extraction
 from evomerge.cli.progress import progress_bar
 from evomerge.cli.quantities import in_words
 from evomerge.cli.tables import table
-from evomerge.dtypes import FLOAT32
-from evomerge.errors import RecipeError
-from evomerge.recipe import ModelReference
 
 _LISTED = 5  # names in a line
 
@@ -37,51 +30,19 @@ def extract_lora(
     share of the squared norm that they hold is printed. Embeddings, the head, norms and biases are
     not in the adapter.
     """
-    with _opened(model) as tuned, _opened(base) as origin:
-        pair = pair_up(tuned, origin, rank)
-        contents = Contents(pair.slots, (), base, "CAUSAL_LM", pair.transposed, FLOAT32)
-        writer = AdapterWriter(out, contents, force=force)
-        kept: list[float] = []
-        with progress_bar(f"extracting rank {rank}", len(pair.slots)) as advance:
-            writer.write(
-                _updates(pair, kept, advance),
-                lambda folder: write_extraction_card(folder, model, base, rank, out.resolve().name),
-            )
-    sys.stdout.write(_shown(pair, kept))
-    sys.stdout.write(f"{out}: {len(kept)} matrices, rank {rank}, {in_words(writer.nbytes)}\n")
+    with progress_bar(f"extracting rank {rank}", 1) as progress:
+        found = extracting.extract_lora(model, base, out, rank=rank, force=force, progress=progress)
+    sys.stdout.write(_shown(found))
+    size = in_words(found.nbytes)
+    sys.stdout.write(f"{out}: {len(found.kept)} matrices, rank {rank}, {size}\n")
 
 
-def _updates(
-    pair: Pair, kept: list[float], advance: Callable[[float], None] | None
-) -> Iterator[Filling]:
-    for found in pair.extracted():
-        kept.append(found.kept)
-        if advance is not None:
-            advance(1)
-        yield Filling(found.update)
-
-
-def _opened(text: str) -> Checkpoint:
-    """The model that ``path[@revision]`` names.
-
-    Raises:
-        RecipeError: there is an adapter on it.
-    """
-    reference = ModelReference.parse(text)
-    if reference.adapter is not None:
-        raise RecipeError(f"{text}: a model with an adapter; merge it first: evomerge merge")
-    return open_checkpoint(reference.path, reference.revision)
-
-
-def _shown(pair: Pair, kept: list[float]) -> str:
+def _shown(found: Extraction) -> str:
     """A line for each module, and what is not in the adapter."""
-    rows = [
-        (slot.matrix.name.removesuffix(".weight"), f"{share:.2%}")
-        for slot, share in zip(pair.slots, kept, strict=True)
-    ]
+    rows = [(module, f"{share:.2%}") for module, share in found.kept.items()]
     text = table(("module", "kept"), rows, numbers={"kept"})
-    if not pair.left_out:
+    if not found.left_out:
         return text
-    listed = ", ".join(pair.left_out[:_LISTED])
-    more = f" and {len(pair.left_out) - _LISTED} more" * (len(pair.left_out) > _LISTED)
+    listed = ", ".join(found.left_out[:_LISTED])
+    more = f" and {len(found.left_out) - _LISTED} more" * (len(found.left_out) > _LISTED)
     return f"{text}changed, and not in the adapter: {listed}{more}\n"
