@@ -20,6 +20,7 @@ Aligning:
 - `matching`, `balancing`: the best move of one group, in models whose factors are balanced
 - `weight_matching`: one group after the other, until none gains
 - `activation_matching`: by what units do on the same inputs
+- `canonical`: a normal form, the same for all copies of a model
 - `together`: several models, each to the mean of the others
 - `fit`: what it gains
 """

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from evomerge.aligners.base import Alignment, Settings
     from evomerge.checkpoint.reader import Checkpoint
 
-METHODS = "activation_matching, optimal_transport, procrustes, sinkhorn, weight_matching, zipper"
+METHODS = (
+    "activation_matching, canonical, optimal_transport, procrustes, sinkhorn, weight_matching, "
+    "zipper"
+)
 COLUMNS = ("group", "before", "after", "moved", "of")
 
 
