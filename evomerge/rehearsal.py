@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from evomerge.recipe.adapters import AdapterRecipe
 from evomerge.searching import Start, Unwatched, Watcher
 from evomerge.study.records import write_tables
 from evomerge.trial import BASELINES, Result
-from evomerge.workbench import MemoryPlan, Workbench, memory_plan
+from evomerge.workbench import Aligning, MemoryPlan, Workbench, memory_plan
 
 # A line of the ledger: the recipe, the point, the scores.
 LINE_BYTES = 4000
@@ -37,6 +37,7 @@ class Rehearsal:
         trials: how many there will be, the baselines included; None if the budget does not say.
         disk: bytes that the run folder will take, as far as the number of trials is known.
         free: bytes that are free there.
+        aligning: what it took to find how models are aligned, which is kept; None if none is.
     """
 
     seconds: float
@@ -44,6 +45,7 @@ class Rehearsal:
     trials: int | None
     disk: int | None
     free: int
+    aligning: float | None = None
 
     @property
     def total(self) -> float | None:
@@ -62,7 +64,13 @@ def models_of(prepared: Prepared) -> Sequence[ModelReference]:
 
 def memory_of(prepared: Prepared) -> MemoryPlan:
     """What the search will hold in memory. Reads no weights."""
-    return memory_plan(models_of(prepared), _middle(prepared), prepared.bench)
+    models, aligning = models_of(prepared), prepared.aligning
+    return memory_plan(models, _middle(prepared), prepared.bench, aligning)
+
+
+def bench_of(prepared: Prepared, tell: Callable[[str], None] | None = None) -> Workbench:
+    """A workbench with every model that is merged; ``tell`` is told what takes a while."""
+    return Workbench(models_of(prepared), prepared.bench, Aligning(prepared.aligning, tell))
 
 
 def proven(prepared: Prepared, objective: Objective, watcher: Watcher) -> tuple[Start, ...]:
@@ -117,8 +125,12 @@ def rehearse(prepared: Prepared) -> Rehearsal:
         RecipeError: an objective or a constraint is no score of the evaluators, a metric is none
             of an evaluator's, or the probe can be made of no score of theirs.
     """
-    with closing(Workbench(models_of(prepared), prepared.bench)) as bench:
+    with closing(bench_of(prepared)) as bench:
         objective = Objective(bench, prepared.evaluators)
+        began = perf_counter()
+        for recipe in prepared.aligning:
+            bench.align(recipe)
+        aligning = perf_counter() - began
         began = perf_counter()
         proven(prepared, objective, Unwatched())
         _timed(prepared, objective, FIRST)
@@ -134,6 +146,7 @@ def rehearse(prepared: Prepared) -> Rehearsal:
         trials,
         None if trials is None else trials * (len(items) + LINE_BYTES),
         shutil.disk_usage(_existing(place)).free,
+        aligning if prepared.aligning else None,
     )
 
 

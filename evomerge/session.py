@@ -30,7 +30,7 @@ from evomerge.export import write_winners
 from evomerge.objective import Objective
 from evomerge.recipe import AnyRecipe
 from evomerge.recipe.adapters import recipe_in
-from evomerge.rehearsal import memory_of, models_of, proven
+from evomerge.rehearsal import bench_of, memory_of, proven
 from evomerge.searching import (
     Prober,
     Runner,
@@ -137,7 +137,7 @@ def judge(run: Path, *, watcher: Watcher | None = None) -> Study:
     watcher = watcher or Unwatched()
     with Study.open(run, write=True) as study:
         prepared = _prepared_again(study, watcher)
-        with closing(_bench(prepared)) as bench:
+        with closing(bench_of(prepared, watcher.note)) as bench:
             _judge(prepared, study, bench, watcher)
         write_winners(study)
     return study
@@ -176,16 +176,12 @@ def _version(library: str) -> str | None:
         return None
 
 
-def _bench(prepared: Prepared) -> Workbench:
-    return Workbench(models_of(prepared), prepared.bench)
-
-
 @contextmanager
 def _opened(prepared: Prepared, watcher: Watcher) -> Iterator[Workbench]:
     """The models on a workbench, after what the user should know."""
     for remark in prepared.remarks():
         watcher.note(remark)
-    with closing(_bench(prepared)) as bench:
+    with closing(bench_of(prepared, watcher.note)) as bench:
         watcher.note(str(memory_of(prepared)))
         yield bench
 

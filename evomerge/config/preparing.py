@@ -28,8 +28,10 @@ from evomerge.evaluators.base import Evaluator, make_evaluator
 from evomerge.goals import Goals, read_goals
 from evomerge.optimizers.auto import advice, choose_optimizer
 from evomerge.optimizers.base import Optimizer, Setup, make_optimizer, optimizers
+from evomerge.recipe import Recipe
 from evomerge.searching import Budget, Probing, Start
 from evomerge.template import Template
+from evomerge.template.ways import aligning
 from evomerge.workbench import Settings
 
 AUTO = "auto"
@@ -120,6 +122,12 @@ class Prepared:
         if automatic:
             found += corners(self.template, found)
         return tuple(found)
+
+    @cached_property
+    def aligning(self) -> tuple[Recipe, ...]:
+        """Recipes that together align models in all the ways that the search may ask for."""
+        known = [each.recipe for each in self.starts if isinstance(each.recipe, Recipe)]
+        return (*aligning(self.template), *(each for each in known if each.aligned()))
 
     def _warm_starts(self) -> Iterator[Start]:
         """Those that the config asks for, if they can be merged."""

@@ -94,6 +94,8 @@ class Located:
         data = found.get("data")
         if isinstance(data, Mapping) and isinstance(data.get("file"), str):
             found["data"] = {**data, "file": str(self.under(data["file"]))}
+        elif _is_way(tree) and isinstance(data, str):
+            found["data"] = str(self.under(data))
         return found
 
     def placed(self, found: ModelReference) -> ModelReference:
@@ -125,14 +127,20 @@ class Located:
 
 
 def data_files(tree: object) -> tuple[str, ...]:
-    """Every file under a key ``data`` of a recipe with holes, each once."""
+    """Every file under a key ``data`` of a recipe with holes, or of an alignment, each once."""
     if isinstance(tree, list):
         return tuple(dict.fromkeys(file for each in tree for file in data_files(each)))
     if not isinstance(tree, Mapping):
         return ()
     data = tree.get("data")
-    own = [data["file"]] if isinstance(data, Mapping) and isinstance(data.get("file"), str) else []
+    file = data.get("file") if isinstance(data, Mapping) else data if _is_way(tree) else None
+    own = [file] if isinstance(file, str) else []
     return tuple(dict.fromkeys([*own, *data_files(list(tree.values()))]))
+
+
+def _is_way(tree: Mapping[str, object]) -> bool:
+    """Whether a mapping of a recipe says how a model is aligned: its data are just a path."""
+    return "method" in tree
 
 
 def read_config(path: Path) -> Located:

@@ -48,6 +48,7 @@ def extensions(recipe: Recipe) -> tuple[str, ...]:
     """
     found = [f"seed: {recipe.seed}"] if recipe.seed else []
     found += ["data"] if any(map(recipe.data_for, recipe.references())) else []
+    found += ["align"] if recipe.aligned() else []
     methods = recipe.method_names()
     if len(methods) > 1:
         found.append(f"more than one merge_method ({recipe.method_title()})")

@@ -18,6 +18,7 @@ paths       how each option is reached
 fillable    what the following ask of a template
 ranges      refusing ranges with illegal recipes in them
 filters     refusing filters without tensors
+ways        in which models may be aligned
 corners     points whose models are known by name
 description what people see of a space
 """

@@ -115,6 +115,14 @@ class Workbench:
         self._plan = plan
         return live.loaded
 
+    def align(self, recipe: AnyRecipe) -> None:
+        """Finds what moves the models of ``recipe``, if it aligns any and that is not known yet.
+
+        Raises:
+            EvomergeError: as `plan`; the models cannot be aligned.
+        """
+        self._aligning.find(self.plan(recipe).models)
+
     def fingerprints(self) -> Mapping[ModelReference, str]:
         """The hash of each model's weights; the first time, each takes a second a gigabyte."""
         return {reference: source.fingerprint() for reference, source in self._opened.items()}

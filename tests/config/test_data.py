@@ -46,3 +46,15 @@ def test_the_files_of_all_bodies_are_found_once(tmp_path):
     body = {"merge_method": "fisher", "models": [{"model": "a", "data": other}], "data": one}
     assert data_files({"choose": {"x": body, "y": {"data": one}}}) == ("one.jsonl", "other.jsonl")
     assert data_files({"merge_method": "linear", "data": "one.jsonl"}) == ()
+
+
+def test_the_text_of_an_alignment_counts_from_there_too(tmp_path):
+    way = {"method": "activation_matching", "data": "probe.txt"}
+    body = {
+        "merge_method": "linear",
+        "models": [{"model": "a", "align": {"choose": ["none", way]}}],
+    }
+    found = located(tmp_path, body)
+    (entry,) = found.with_data(found.config.recipe)["models"]
+    assert entry["align"]["choose"][1]["data"] == str(tmp_path / "probe.txt")
+    assert data_files(body) == ("probe.txt",)
