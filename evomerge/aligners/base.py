@@ -72,8 +72,8 @@ class Setup:
 class Aligner(Protocol):
     """Finds what brings a model to an anchor.
 
-    One that may rotate the residual stream has an attribute ``turns``, which is true; one that
-    brings a model to a wider one has ``widens``.
+    One that may mix numbers, as rotations and soft transports do, has an attribute ``mixes``, which
+    is true then; one that brings a model to a wider one has ``widens``.
     """
 
     def find(self, pair: Pair) -> Element:
@@ -134,9 +134,9 @@ class Settings:
             raise AlignmentError(str(error)) from error
 
     @property
-    def turns(self) -> bool:
-        """Whether the residual stream may be rotated, and not permuted alone."""
-        return bool(getattr(self.aligner(), "turns", False))
+    def mixes(self) -> bool:
+        """Whether numbers may be mixed, and not only change places."""
+        return bool(getattr(self.aligner(), "mixes", False))
 
     def aligner(self) -> Aligner:
         """The aligner that they describe.

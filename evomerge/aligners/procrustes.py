@@ -17,10 +17,10 @@ class Procrustes:
     """The stream takes the rotation, or reflection, in which it comes nearest the anchor's.
 
     Attributes:
-        turns: the residual stream.
+        mixes: as rotations do.
     """
 
-    turns = True
+    mixes = True
 
     def __init__(self, setup: Setup) -> None:
         """It has no settings of its own."""

@@ -12,7 +12,7 @@ from evomerge.alignment.elements import Element
 from evomerge.alignment.folding import STREAM, turned
 from evomerge.alignment.layout import GROUPS
 from evomerge.alignment.weight_matching import weight_matching
-from evomerge.errors import AlignmentError, unknown
+from evomerge.errors import AlignmentError, RecipeError, unknown
 
 MODES = ("permutation", "rotation")
 
@@ -22,7 +22,7 @@ class Zipper:
     """The stream, by an assignment or by Procrustes' rotation, and all that stands in one layer.
 
     Attributes:
-        turns: whether the stream is rotated.
+        mixes: whether the stream is rotated.
     """
 
     def __init__(self, setup: Setup, *, zipper: bool = True, mode: str = MODES[0]) -> None:
@@ -34,22 +34,22 @@ class Zipper:
             mode: how the stream is moved: ``permutation``, for all families, or ``rotation``.
 
         Raises:
-            AlignmentError: there is no such mode or value.
+            RecipeError: there is no such mode or value.
         """
         if not isinstance(zipper, bool):
-            raise AlignmentError(f"zipper: found {zipper!r}; expected true or false")
+            raise RecipeError(f"zipper: found {zipper!r}; expected true or false")
         if mode not in MODES:
-            raise AlignmentError(f"mode: {unknown('mode', mode, MODES)}")
+            raise RecipeError(f"mode: {unknown('mode', mode, MODES)}")
         self._seed = setup.seed
         self._zipper = zipper
-        self.turns = zipper and mode == "rotation"
+        self.mixes = zipper and mode == "rotation"
 
     def find(self, pair: Pair) -> Element:
         """What brings the source to the anchor."""
         layout = pair.layout
         if not self._zipper:
             layout = layout.only([group for group in GROUPS if group != STREAM])
-        elif self.turns:
+        elif self.mixes:
             layout = turned(layout, pair.anchor)
         if not layout.groups:
             raise AlignmentError("zipper: is false, which leaves nothing of the groups to be moved")

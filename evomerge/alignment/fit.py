@@ -13,6 +13,7 @@ from evomerge.alignment.layout import GROUPS, Layout, Span, UnitGroup, kind_of
 from evomerge.alignment.matching import Floats, Read
 from evomerge.alignment.moving import Array, moved, rows_of
 from evomerge.alignment.rotations import Rotation
+from evomerge.alignment.transports import Transport
 
 # Rows that are multiplied at a time: a few megabytes.
 ROWS = 256
@@ -85,7 +86,7 @@ def _counts(layout: Layout, name: str, group: str, element: Element) -> Iterator
     """How many units of a group in the layout are moved, of how many."""
     move = element.get(name)
     described = layout.groups[name]
-    if isinstance(move, Units | Rotation) and isinstance(described, UnitGroup):
+    if isinstance(move, Units | Rotation | Transport) and isinstance(described, UnitGroup):
         if kind_of(name) == group:
             yield move.moved(), described.size
     elif isinstance(move, Heads) and group in getattr(described, "moving", ()):

@@ -79,13 +79,8 @@ def best_move(name: str, now: Move, sides: tuple[Side, Side], known: Collection[
     Returns:
         ``now`` itself, if nothing is gained.
     """
-    layout = sides[0].layout
-    group = layout.groups[name]
-    telling = [
-        (tensor, axis, span)
-        for tensor, axis, span in layout.of(name)
-        if span.place.role != "carried" and _others(layout, tensor, name) <= {*known}
-    ]
+    group = sides[0].layout.groups[name]
+    telling = _telling(name, sides[0].layout, known)
     if isinstance(now, Rotation):
         places = (where for where in telling if where[2].place.role != "follows")
         pairs = ((sides[0].rows(*where), sides[1].rows(*where)) for where in places)
@@ -96,6 +91,30 @@ def best_move(name: str, now: Move, sides: tuple[Side, Side], known: Collection[
     if isinstance(group, UnitGroup) and isinstance(now, Units):
         return _best_units(group, telling, sides, now)
     raise ValueError(f"{name}: a move of another group")
+
+
+def likeness_of(
+    name: str, sides: tuple[Side, Side], known: Collection[str]
+) -> tuple[Floats, Floats]:
+    """How much units gain at each place, and the signs with which they do.
+
+    Both are ``(units, units)``, a row for each unit of the model that stays. Args as of
+    `best_move`.
+    """
+    group = sides[0].layout.groups[name]
+    if not isinstance(group, UnitGroup):
+        raise ValueError(f"{name}: is a group of heads")
+    telling = _telling(name, sides[0].layout, known)
+    plain, signed, _ = grams(_pieces(group, telling, sides), group.size)
+    return abs(signed) + plain, np.where(signed < 0, -1.0, 1.0)
+
+
+def _telling(name: str, layout: Layout, known: Collection[str]) -> list[tuple[str, int, Span]]:
+    return [
+        (tensor, axis, span)
+        for tensor, axis, span in layout.of(name)
+        if span.place.role != "carried" and _others(layout, tensor, name) <= {*known}
+    ]
 
 
 def _others(layout: Layout, tensor: str, group: str) -> set[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import local
+from types import MappingProxyType
 
 import numpy as np
 
 from evomerge.alignment.actions import Action, Floats, Indices
-from evomerge.alignment.elements import Element
+from evomerge.alignment.elements import Element, is_exact
 from evomerge.alignment.layout import Layout, Span, Spans
-from evomerge.alignment.moving import Array, moved
+from evomerge.alignment.moving import Array, moved, moved_shape
+from evomerge.alignment.widening import widened
 from evomerge.checkpoint.source import Source
 from evomerge.checkpoint.tensor_file import Rows
 from evomerge.checkpoint.tensors import TensorInfo
@@ -29,12 +31,18 @@ class Aligned:
 
     Attributes:
         label: as that of the source.
-        config: as that of the source.
+        config: as that of the source, with the widths that it is read with.
         folder: as that of the source.
     """
 
     def __init__(
-        self, source: Source, layout: Layout, find: Callable[[], Element], *, exact: bool
+        self,
+        source: Source,
+        layout: Layout,
+        find: Callable[[], Element],
+        *,
+        exact: bool,
+        padding: Element = MappingProxyType({}),
     ) -> None:
         """Reads and finds nothing yet.
 
@@ -43,14 +51,16 @@ class Aligned:
             layout: of it.
             find: gives what acts on it; it may be called more than once, and by several threads.
             exact: whether numbers change places and signs at most, so that 16 bits do for them.
+            padding: what of it makes the model wider, which is known before.
         """
         self._source = source
         self._layout = layout
         self._find = find
-        self._exact = exact
+        self._exact = exact and is_exact(padding)
+        self._padding = padding
         self._kept = _Last()
         self.label: str = source.label
-        self.config: Mapping[str, object] = source.config
+        self.config: Mapping[str, object] = widened(source.config, layout, padding)
         self.folder: Path = source.folder
 
     def find(self) -> Element:
@@ -64,9 +74,9 @@ class Aligned:
     def info(self, name: str) -> TensorInfo:
         """Shape and element type of a tensor: float32, where 16 bits may not do."""
         info = self._source.info(name)
-        if self._exact or not is_float(info.dtype) or info.dtype.itemsize >= FLOAT32.itemsize:
-            return info
-        return TensorInfo(name, info.shape, FLOAT32)
+        shape = moved_shape(info.shape, self._layout.tensors.get(name, ()), self._padding)
+        wide = self._exact or not is_float(info.dtype) or info.dtype.itemsize >= FLOAT32.itemsize
+        return TensorInfo(name, shape, info.dtype if wide else FLOAT32)
 
     def load(self, name: str, rows: Rows = None, out: Array | None = None) -> Array:
         """A tensor, or some of its rows; see `Source.load`."""
@@ -76,9 +86,10 @@ class Aligned:
         if not actions:
             fits = self._source.info(name).dtype == dtype
             return self._source.load(name, rows, out if fits else None).astype(dtype, copy=False)
-        if rows is None or len(axes) != MATRIX or any(map(_mixes, actions)):
-            whole = self._kept.of(name, lambda: moved(self._wide(name, actions), axes, element))
-            return whole if rows is None else whole.reshape(self.info(name).grid)[rows]
+        whole = rows is None or len(axes) != MATRIX or any(map(_mixes, actions))
+        if whole or self._source.info(name).shape != self.info(name).shape:
+            tensor = self._kept.of(name, lambda: moved(self._wide(name, actions), axes, element))
+            return tensor if rows is None else tensor.reshape(self.info(name).grid)[rows]
         origins, factors = _traced(np.arange(self.info(name).shape[0]), axes[0], element)
         block = self._wide(name, actions, origins[rows])
         if factors is not None:

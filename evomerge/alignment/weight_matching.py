@@ -34,9 +34,19 @@ def weight_matching(layout: Layout, anchor: Read, source: Read, *, seed: int = 0
         source: reads those of the model to be moved.
         seed: of the order in which groups are visited.
     """
-    still = Side(layout, anchor, balanced(layout, anchor))
-    free = Side(layout, source, balanced(layout, source))
-    element = matched((still, free), Random(seed))
+    sides = in_balance(layout, anchor, source)
+    return as_they_are(matched(sides, Random(seed)), sides)
+
+
+def in_balance(layout: Layout, anchor: Read, source: Read) -> tuple[Side, Side]:
+    """The model that stays and the one that moves, their factors balanced."""
+    still, free = (Side(layout, read, balanced(layout, read)) for read in (anchor, source))
+    return still, free
+
+
+def as_they_are(element: Element, sides: tuple[Side, Side]) -> Element:
+    """What an element that was found for balanced models is for them as they are."""
+    still, free = sides
     whole = compose(invert(still.done), compose(element, free.done))
     return {name: move.tidied() for name, move in whole.items()}
 
@@ -49,7 +59,7 @@ def matched(sides: tuple[Side, Side], random: Random) -> dict[str, Move]:
     stale: set[str] = set()  # what has not been seen as the others stand now
     for name in layout.groups:
         known.add(name)
-        element[name] = _visit(name, element, sides, known)
+        element[name] = visit(name, element, sides, known)
         stale |= {name} if layout.beside(name) - known else set()
     return improved(sides, element, stale, random)
 
@@ -70,16 +80,20 @@ def improved(
     while stale:
         name = random.choice(sorted(stale))
         stale.remove(name)
-        found = _visit(name, now, sides, layout.groups)
+        found = visit(name, now, sides, layout.groups)
         if found is not now[name]:
             now[name] = found
             stale |= layout.beside(name)
     return now
 
 
-def _visit(name: str, element: Element, sides: tuple[Side, Side], known: Collection[str]) -> Move:
+def visit(name: str, element: Element, sides: tuple[Side, Side], known: Collection[str]) -> Move:
     """The best move of one group, after the others have been moved as they are now."""
+    return best_move(name, element[name], (sides[0], others_moved(name, element, sides)), known)
+
+
+def others_moved(name: str, element: Element, sides: tuple[Side, Side]) -> Side:
+    """The model that moves, with all of its groups moved but one."""
     still, free = sides
     others = {group: move for group, move in element.items() if group != name}
-    side = Side(still.layout, free.read, compose(others, free.done))
-    return best_move(name, element[name], (still, side), known)
+    return Side(still.layout, free.read, compose(others, free.done))

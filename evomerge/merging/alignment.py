@@ -38,8 +38,9 @@ class Brought(Aligned):
             CheckpointError: a config.json does not say enough.
         """
         pair = pair_of(source, anchor)
-        exact = not settings.turns and not _has_factors(pair.layout.only(settings.groups))
-        super().__init__(source, layout_of_source(source), self._element, exact=exact)
+        exact = not settings.mixes and not _has_factors(pair.layout.only(settings.groups))
+        layout = layout_of_source(source)
+        super().__init__(source, layout, self._element, exact=exact, padding=pair.padding)
         self.anchor = anchor
         self.settings = settings
         self._of = source
