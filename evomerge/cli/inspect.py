@@ -13,10 +13,11 @@ from typing import Annotated
 from typer import Argument, Option
 
 from evomerge.cli.layers_asked import Asked
+from evomerge.cli.match_asked import Pair
 from evomerge.cli.quantities import count_in_words, in_words
 from evomerge.cli.scoring import lm_eval_keys
 from evomerge.cli.tables import Form, table
-from evomerge.errors import MergeError
+from evomerge.errors import EvaluationError, MergeError
 from evomerge.inspection import (
     Applied,
     Contents,
@@ -46,12 +47,17 @@ def inspect(  # noqa: PLR0913, PLR0917  the signature is the command line
             show_default=False,
         ),
     ],
+    other: Annotated[str | None, Argument(help="With --match, the second model.")] = None,
     layers: Annotated[
         bool, Option("--layers", help="Run it: what do its layers do? How do they fit?")
     ] = False,
     against: Annotated[
         str | None, Option(metavar="MODEL", help="Another model, to compare streams with.")
     ] = None,
+    match: Annotated[bool, Option("--match", help="Run two: do units do the same?")] = False,
+    base: Annotated[str | None, Option(metavar="MODEL", help="What both are made from.")] = None,
+    tokens: Annotated[int | None, Option(help="To read with --match; 2048 by default.")] = None,
+    points: Annotated[int | None, Option(help="Of the line of --match; 5 by default.")] = None,
     tasks: Annotated[
         str, Option(help="Tasks of lm-eval or of --include-path, separated by commas.")
     ] = "",
@@ -80,10 +86,33 @@ def inspect(  # noqa: PLR0913, PLR0917  the signature is the command line
 
     With --layers it runs the model: its score without each layer, by --tasks, --evaluator or the
     bits per byte of the text; and how alike its streams are. Of a recipe, it shows the seams.
+
+    With --match it runs two models, and says which units of the one do what units of the other do,
+    how few of the one say what one of the other does, and what their averages score.
     """
     lm_eval = lm_eval_keys(tasks, include_path, limit)
     asked = Asked(against, lm_eval, evaluator or [], text, picture, device, form)
+    pair = Pair(other, base, tokens, points)
+    if match:
+        _compare(what, pair, asked, layers=layers)
+        return
+    pair.check_for_one()
     (_look if layers else _read)(what, asked)
+
+
+def _compare(what: str, pair: Pair, asked: Asked, *, layers: bool) -> None:
+    """Runs two models."""
+    from evomerge.cli.match import look_at_pair
+
+    if layers:
+        raise EvaluationError("--match: looks at two models, --layers at one; leave one out")
+    if pair.other is None:
+        raise EvaluationError("--match: compares two models; name a second one behind the first")
+    for name in (what, pair.other):
+        if _is_recipe(name):
+            raise EvaluationError(f"{name}: is a recipe; --match compares models: merge it first")
+    asked.check_for_pair()
+    look_at_pair(what, pair.other, pair, asked)
 
 
 def _look(what: str, asked: Asked) -> None:

@@ -42,7 +42,7 @@ BLOCK = 4096
 
 def look_at_model(name: str, asked: Asked) -> None:
     """Shows the lesions of a model, and the cosines of its streams or between its and another's."""
-    with _prepared(asked) as (text, documents), ExitStack() as benches, status_line() as show:
+    with prepared(asked) as (text, documents), ExitStack() as benches, status_line() as show:
         texts = [text] if asked.text or not (asked.lm_eval["task"] or asked.functions) else []
         evaluators = evaluators_for("inspect", asked.lm_eval, asked.functions, texts)
         for evaluator in evaluators:
@@ -50,8 +50,8 @@ def look_at_model(name: str, asked: Asked) -> None:
         one = other = _model(benches, name, asked.device)
         if asked.against is not None:
             other = _model(benches, asked.against, asked.device)
-        found = similarity(one, other, documents, tick=_ticking(show, "streams"))
-        lesions = lesion_study(one, evaluators, tick=_ticking(show, "lesions"))
+        found = similarity(one, other, documents, tick=ticking(show, "streams"))
+        lesions = lesion_study(one, evaluators, tick=ticking(show, "lesions"))
     shown = [*map(of_lesions, lesions), of_similarity(found)]
     fields = {"model": name, "text": text.stem, "lesions": lesions, "similarity": found}
     _answer(asked, shown, fields)
@@ -64,7 +64,7 @@ def look_at_recipe(path: Path, asked: Asked) -> None:
         RecipeError: it is not the recipe of a stack.
     """
     recipe = Recipe.read(path)
-    with _prepared(asked) as (text, documents), following(path), status_line() as show:
+    with prepared(asked) as (text, documents), following(path), status_line() as show:
         route = route_of(plan_merge(recipe))
         with Workbench(recipe.references(), Settings(asked.device)) as bench:
 
@@ -73,13 +73,13 @@ def look_at_recipe(path: Path, asked: Asked) -> None:
                     return replace(bench.build(recipe), label=str(path))
                 return _whole(bench, model)
 
-            found = seam_study(route, build, documents, tick=_ticking(show, "streams"))
+            found = seam_study(route, build, documents, tick=ticking(show, "streams"))
     fields = {"recipe": str(path), "text": text.stem, **asdict(found)}
     _answer(asked, [of_seams(str(path), found)], fields)
 
 
 @contextmanager
-def _prepared(asked: Asked) -> Iterator[tuple[Path, list[str]]]:
+def prepared(asked: Asked) -> Iterator[tuple[Path, list[str]]]:
     """The file of the text, and its documents, when all is checked that takes no model."""
     if asked.picture is not None:
         check_drawing(asked.picture, "inspect")
@@ -107,14 +107,15 @@ def _whole(bench: Workbench, model: ModelReference) -> LoadedModel:
     return replace(bench.build(Recipe.from_tree(tree)), label=str(model))
 
 
-def _ticking(show: Callable[[str], None], what: str) -> Tick:
+def ticking(show: Callable[[str], None], what: str) -> Tick:
+    """Shows ``what``, and how often it was called."""
     batches = count(1)
     return lambda: show(f"{what}  batch {next(batches)}")
 
 
 def _answer(asked: Asked, shown: Sequence[Shown], fields: Mapping[str, object]) -> None:
     if asked.picture is not None:
-        draw([each.grid for each in shown], asked.picture)
+        draw([each.figure for each in shown], asked.picture)
     if asked.form is Form.json:
         sys.stdout.write(json.dumps(fields, indent=2, default=asdict) + "\n")
     else:

@@ -53,6 +53,17 @@ class Asked:
                 "leave it out"
             )
 
+    def check_for_pair(self) -> None:
+        """Checks that nothing was given that a pair of models has no use for.
+
+        Raises:
+            EvaluationError: something was.
+        """
+        for option in self._of_models():
+            raise EvaluationError(
+                f"{option}: says how to look at layers, not at a match; leave it out"
+            )
+
     def _of_models(self) -> list[str]:
         options = {
             "--against": self.against is not None,

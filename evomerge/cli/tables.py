@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from evomerge.inspection.grid import Grid
+    from evomerge.inspection.grid import Figure
 
 
 class Form(str, Enum):
@@ -25,11 +25,11 @@ class Shown:
 
     Attributes:
         text: for standard output.
-        grid: for the picture.
+        figure: for the picture.
     """
 
     text: str
-    grid: Grid
+    figure: Figure
 
 
 def table(

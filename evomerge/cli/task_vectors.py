@@ -52,7 +52,7 @@ def task_vectors(
         found = measure(plan, by.value, advance)
     tables = shown(found, by.value)
     if picture is not None:
-        draw([each.grid for each in tables], picture)
+        draw([each.figure for each in tables], picture)
     text = "\n".join(each.text for each in tables)
     sys.stdout.write(_json(found, by.value) if form is Form.json else text)
 

@@ -18,7 +18,19 @@ For the second, models run. These modules load torch, and are imported by who ru
 - ``streams``: the residual stream before and after each layer
 - ``similarity``: the cosines between the streams of two models, or of one
 - ``seams``: the cosines where a layer of a stack reads another stream than in its own model
-- ``grid``: numbers as a picture
+
+Two models side by side, by what their units do on one text:
+
+- ``convergence``: place by place of the network
+- ``correlation``, ``partners``, ``clusters``: how alike units are, and which go together
+- ``lasso``: maps from few units to each
+- ``line``: what the averages of two models score
+
+Pictures are drawn by
+
+- ``grid``: numbers as coloured cells
+- ``curves``: numbers as lines
+- ``stack_picture``: the layers of a stack
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Numbers as a picture: rows and columns of coloured cells, written as a PNG.
 
-Drawn with Pillow, which needs no browser and no screen.
+Drawn with Pillow, which needs no browser and no screen. What else has a box can be drawn beside it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from evomerge.errors import MissingExtra, OutputError
 
@@ -30,6 +30,28 @@ CELL, BARE = (52, 30), (16, 16)
 # With more columns than this, cells hold no numbers and only some columns have a label.
 MOST_NUMBERS = 24
 LABELS_APART = 5
+
+
+class Box(Protocol):
+    """Where the parts of a figure stand; all in pixels.
+
+    Attributes:
+        width: of it.
+        height: of it.
+    """
+
+    width: int
+    height: int
+
+    def draw(self, canvas: ImageDraw, top: int) -> None:
+        """Draws the figure, from ``top`` down."""
+
+
+class Figure(Protocol):
+    """What can be drawn."""
+
+    def box(self, canvas: ImageDraw) -> Box:
+        """The figure with its sizes, which ``canvas`` tells of texts."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +81,10 @@ class Grid:
         high = max(found) if self.high is None else self.high
         return low, high
 
+    def box(self, canvas: ImageDraw) -> Box:
+        """The grid with its sizes."""
+        return _Box(canvas, self)
+
 
 def check_drawing(file: Path, verb: str) -> None:
     """Checks that a picture can be drawn, and that there is a folder for it.
@@ -79,8 +105,8 @@ def check_drawing(file: Path, verb: str) -> None:
         raise MissingExtra(f"{verb} --picture", "pillow", "report")
 
 
-def draw(grids: Sequence[Grid], file: Path) -> None:
-    """Writes the grids, one below the other.
+def draw(figures: Sequence[Figure], file: Path) -> None:
+    """Writes the figures, one below the other.
 
     Raises:
         OutputError: the file cannot be written.
@@ -88,7 +114,7 @@ def draw(grids: Sequence[Grid], file: Path) -> None:
     from PIL import Image, ImageDraw
 
     blank = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    boxes = [_Box(blank, grid) for grid in grids]
+    boxes = [figure.box(blank) for figure in figures]
     width = max(box.width for box in boxes) + 2 * MARGIN
     height = sum(box.height + MARGIN for box in boxes) + MARGIN
     image = Image.new("RGB", (width, height), PAPER)
@@ -109,7 +135,7 @@ class _Box:
         self.grid = grid
         self.ends = grid.ends()
         self.numbered = len(grid.columns) <= MOST_NUMBERS
-        across, down = (_widest(canvas, labels) for labels in (grid.columns, grid.rows))
+        across, down = (widest(canvas, labels) for labels in (grid.columns, grid.rows))
         self.cell = (max(CELL[0], across + GAP), CELL[1]) if self.numbered else BARE
         self.left = MARGIN + down + GAP
         title = MARGIN + int(canvas.textlength(self.title, font_size=FONT))
@@ -155,7 +181,8 @@ class _Box:
             canvas.text(middle, f"{value:.3g}", ink, anchor="mm", font_size=SMALL)
 
 
-def _widest(canvas: ImageDraw, labels: Sequence[str]) -> int:
+def widest(canvas: ImageDraw, labels: Sequence[str]) -> int:
+    """How much room the longest of some labels takes."""
     return int(max((canvas.textlength(label, font_size=SMALL) for label in labels), default=0))
 
 

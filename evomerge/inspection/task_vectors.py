@@ -72,23 +72,23 @@ class TaskVectors:
     """The task vectors of some models from one base.
 
     Attributes:
-        base: what the base is called.
+        base: what the base is called; None where it is zero, so that vectors are the weights.
         models: what the models are called, in the order asked for.
         whole: all that they share.
         parts: of it, in the order of the model.
     """
 
-    base: str
+    base: str | None
     models: tuple[str, ...]
     whole: Part
     parts: tuple[Part, ...]
 
 
-def plan_reading(base: ModelReference, models: Sequence[ModelReference]) -> Plan:
+def plan_reading(base: ModelReference | None, models: Sequence[ModelReference]) -> Plan:
     """How to read models beside their base; refuses what a merge of them would refuse.
 
     Args:
-        base: what the models were fine-tuned from.
+        base: what the models were fine-tuned from; None for zero.
         models: one or more.
 
     Raises:
@@ -98,9 +98,12 @@ def plan_reading(base: ModelReference, models: Sequence[ModelReference]) -> Plan
     """
     _check_named_once(base, models)
     weighted = [{"model": each.written(), "parameters": {"weight": 1.0}} for each in models]
-    tree = {"merge_method": "task_arithmetic", "base_model": base.written(), "models": weighted}
+    tree: dict[str, object] = {"merge_method": "linear", "models": weighted}
+    if base is not None:
+        tree |= {"merge_method": "task_arithmetic", "base_model": base.written()}
     recipe = Recipe.from_tree(tree)
-    opened = with_sources(recipe, open_references([base, *models]))
+    listed = models if base is None else [base, *models]
+    opened = with_sources(recipe, open_references(listed))
     _check_depths(opened)
     return plan_merge(recipe, opened)
 
@@ -137,14 +140,14 @@ def measure(plan: Plan, by: Division = "layer", progress: Progress | None = None
     # In the plan's order, whichever was done first: sums are the same to the last bit.
     parts = [found[tensor.info.name] for tensor in plan.tensors if tensor.info.name in found]
     return TaskVectors(
-        plan.models.donor.source.label,
+        None if plan.recipe.base_model is None else plan.models.donor.source.label,
         tuple(model.source.label for model in models),
         _joined("whole", parts, len(models)),
         tuple(_divided(parts, by, plan.models.family, len(models))),
     )
 
 
-def _check_named_once(base: ModelReference, models: Sequence[ModelReference]) -> None:
+def _check_named_once(base: ModelReference | None, models: Sequence[ModelReference]) -> None:
     for place, model in enumerate(models):
         if model == base:
             raise MergeError(f"{model}: is the base; name the models that were made from it")

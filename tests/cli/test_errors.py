@@ -20,6 +20,7 @@ from tests.cli.bad_input_chains import BAD_CHAINS
 from tests.cli.bad_input_configs import BAD_CONFIGS
 from tests.cli.bad_input_data import BAD_DATA
 from tests.cli.bad_input_layers import BAD_LAYERS
+from tests.cli.bad_input_match import BAD_MATCHES
 from tests.cli.bad_input_runs import BAD_RUNS
 from tests.cli.bad_input_task_vectors import BAD_TASK_VECTORS
 from tests.cli.test_interrupts import INTERRUPTIONS
@@ -74,6 +75,7 @@ def test_the_document_and_the_tests_have_the_same_rows():
         BAD_RUNS,
         BAD_LAYERS,
         BAD_ALIGNMENTS,
+        BAD_MATCHES,
         BAD_TASK_VECTORS,
         INTERRUPTIONS,
     ]

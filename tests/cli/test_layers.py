@@ -129,8 +129,8 @@ def test_of_many_layers_some_are_shown_and_all_are_drawn():
     assert [line.split()[0] for line in lines[2:-1]] == ["embeddings", *map(str, range(5, 32, 6))]
     assert lines[3].split()[2] == "1.000"
     assert lines[-1].startswith("One stream in 6 is shown")
-    assert isinstance(shown.grid, Grid)
-    assert (len(shown.grid.rows), len(shown.grid.columns)) == (33, 81)
+    assert isinstance(shown.figure, Grid)
+    assert (len(shown.figure.rows), len(shown.figure.columns)) == (33, 81)
 
 
 @pytest.mark.parametrize("title", BAD_LAYERS)

@@ -113,8 +113,8 @@ def test_of_many_pairs_the_text_has_the_extremes_and_the_picture_all():
         ["1"],
     ]
     assert "10 pairs" in pairs.text
-    assert pairs.grid.columns[:2] == ["m0, m1", "m0, m2"]
-    assert pairs.grid.values == [
+    assert pairs.figure.columns[:2] == ["m0, m1", "m0, m2"]
+    assert pairs.figure.values == [
         [0.5, 0.5, 0.5, 0.0, 0.5, 0.5, 0.0, 0.5, 0.0, 0.0],
         [None] * 10,
     ]
@@ -122,8 +122,8 @@ def test_of_many_pairs_the_text_has_the_extremes_and_the_picture_all():
 
 def test_as_many_pairs_as_fit_have_a_column_each():
     _, _, pairs = shown(many(4), "layer")
-    assert len(pairs.grid.columns) == MOST_PAIRS
-    assert all(pair in pairs.text for pair in pairs.grid.columns)
+    assert len(pairs.figure.columns) == MOST_PAIRS
+    assert all(pair in pairs.text for pair in pairs.figure.columns)
 
 
 def test_nothing_slow_is_loaded(work):
