@@ -73,8 +73,9 @@ def logits_in(folder: Path, dtype: torch.dtype) -> Tensor:
 
 
 def changed_share(before: Tensor, after: Tensor) -> float:
-    """How much logits changed, relative to their norm."""
-    return float((after - before).double().norm() / before.double().norm())
+    """How much logits changed, relative to their norm; if that is 0, by how much."""
+    change, size = ((after - before).double().norm(), before.double().norm())
+    return float(change / size if size > 0 else change)
 
 
 def check_same(before: Tensor, after: Tensor, where: str) -> float:

@@ -15,10 +15,10 @@ from evomerge.alignment.elements import Units
 
 Floats = NDArray[np.floating]
 
-# Where the cosine of every unit and its partner is at least this, nothing is left to look for: in
-# siblings it is above 0.95, in strangers about 0. Only for near copies of a unit could another
-# order be better, and hardly.
-CERTAIN = 0.9
+# Where the cosine of every unit and its partner is at least this, over at least so many numbers,
+# nothing is left to look for: in siblings it is above 0.95, in strangers about 0. Only for near
+# copies of a unit could another order be better, and hardly; of few numbers near copies are common.
+CERTAIN, NUMBERS = 0.9, 64
 
 
 class Piece(NamedTuple):
@@ -67,14 +67,16 @@ def is_certain(pieces: Iterable[Piece], now: Units) -> bool:
     unit, such as its gain, tells too little to count.
     """
     products, squares = np.zeros(len(now.order)), np.zeros((2, len(now.order)))
+    numbers = 0
     for first, other, flips in pieces:
         if first.shape[1] > 1:
+            numbers += first.shape[1]
             partners = other[now.order]
             product = _along_rows(first, partners)
             products += np.sign(now.scales) * product if flips else product
             squares += _along_rows(first, first), _along_rows(partners, partners)
     sizes = np.sqrt(squares[0] * squares[1])
-    return bool(sizes.any() and (products >= CERTAIN * sizes).all())
+    return numbers >= NUMBERS and bool(sizes.any() and (products >= CERTAIN * sizes).all())
 
 
 def _along_rows(first: Floats, other: Floats) -> Floats:

@@ -79,9 +79,9 @@ def _check_function(network: nn.Module, aligned: nn.Module) -> None:
     probes = torch.randn(PROBES, width, generator=generator, dtype=torch.float64)
     with torch.inference_mode():
         expected, found = before(probes), after(probes)
-    change = float((found - expected).norm() / expected.norm())
-    if not change <= TOLERANCE:
+    change, size = float((found - expected).norm()), float(expected.norm())
+    if not change <= TOLERANCE * size:
         raise LinearMergerError(
-            f"network: its outputs would change by a share of {change:.1g}; "
+            f"network: its outputs of norm {size:.1g} would change by {change:.1g}; "
             "a weight may be used in two places"
         )

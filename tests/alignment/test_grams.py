@@ -95,6 +95,13 @@ def test_gains_alone_tell_nothing():
     )
 
 
+def test_few_numbers_are_not_enough():
+    """Among them near copies are common."""
+    first = rows(0)[:, :63]
+    assert not is_certain([Piece(first, first, True)], still())
+    assert is_certain([Piece(rows(0)[:, :64], rows(0)[:, :64], True)], still())
+
+
 def test_siblings_are_recognised_without_grams(tmp_path, monkeypatch):
     base = random_model(tmp_path / "base", "llama")
     models = [fine_tuned(tmp_path / str(seed), base, seed=seed, noise=0.01) for seed in (1, 2)]

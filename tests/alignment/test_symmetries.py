@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import PreTrainedModel
 
-from evomerge.alignment.checking import logits_of
+from evomerge.alignment.checking import changed_share, logits_of
 from evomerge.alignment.drawing import random_element
 from evomerge.alignment.elements import Heads, Units, compose, identity, invert, nothing
 from evomerge.alignment.known import SYMMETRIES
-from evomerge.alignment.layout import GROUPS, Layout
+from evomerge.alignment.layout import GROUPS, HeadGroup, Layout, UnitGroup
 from evomerge.alignment.live import layout_of_model, move_model
 from evomerge.alignment.moving import moved
 from evomerge.alignment.rotary import in_planes
@@ -47,12 +49,30 @@ def test_planted_elements_change_no_logits(kind, seed, folders):
             assert torch.equal(before[name], parameter) == (not roles)
 
 
-@pytest.mark.parametrize("group", GROUPS)
-@pytest.mark.parametrize("kind", ["llama", "gpt2"])
-def test_each_group_is_exact_by_itself(kind, group, folders):
-    model = in_memory(folders(kind))
-    layout = layout_of_model(model).only([group])
-    assert move_model(model, random_element(layout, 3)) <= 1e-10
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_group_is_exact_by_itself(kind, folders):
+    for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-10)):
+        model = in_memory(folders(kind), dtype)
+        for group in GROUPS:
+            element = random_element(layout_of_model(model).only([group]), 3)
+            assert element, group
+            assert move_model(model, element) <= tolerance, group
+
+
+@given(seed=st.integers(0, 10**6), rotary=st.sampled_from([0, 4, 8]))
+def test_drawn_elements_are_as_far_from_one_as_they_say(seed, rotary):
+    """Factors lie between 0.3 and 3 on either side of 0, and gauges are conditioned to 10."""
+    groups = {
+        "residual": UnitGroup(16, signed=True),
+        "neurons.0": UnitGroup(16, signed=True, scaled=True),
+        "heads.0": HeadGroup(4, 2, 8, rotary, normed=False),
+    }
+    drawn = random_element(Layout(groups, {}), seed)
+    assert set(abs(drawn["residual"].scales)) == {1}
+    assert ((abs(drawn["neurons.0"].scales) >= 0.3) & (abs(drawn["neurons.0"].scales) <= 3)).all()
+    for gauges in (drawn["heads.0"].keys, drawn["heads.0"].values):
+        assert (np.linalg.cond(gauges) <= 10 * (1 + 1e-9)).all()
+        assert (abs(np.linalg.det(gauges)) > 1e-9).all()
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
@@ -93,6 +113,13 @@ def test_a_move_by_hand():
     # The unit that came to place 0 was multiplied by 4 when it came to 2, and by 1 now.
     assert again.scales.tolist() == [4.0, -2.0, -8.0]
     assert units.moved() == 3
+
+
+def test_a_share_of_nothing_is_what_changed():
+    none = torch.zeros(2, 3)
+    assert changed_share(none, none) == 0
+    assert changed_share(none, none + 2) == pytest.approx(2 * 6**0.5)
+    assert changed_share(none + 2, none) == 1
 
 
 def scaled_gate(model, layout):
