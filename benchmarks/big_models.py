@@ -19,34 +19,39 @@ WIDTH, INNER, VOCABULARY, KEYS = 896, 4864, 151936, 128
 SPREAD, CHANGE = 0.02, 0.002
 
 
-def find_family(folder: Path, *, layers: int = 24) -> list[Path]:
+def find_family(folder: Path, *, layers: int = 24, experts: int = 3, seed: int = 0) -> list[Path]:
     """The folders of a base and its experts, in bfloat16; made once, then found again.
 
     They are made in a process of their own: what a benchmark starts would otherwise count the
     memory of the process that made them.
     """
-    paths = [folder / name for name in ("base", "expert1", "expert2", "expert3")]
+    paths = [folder / name for name in _names(experts)]
     if not all((path / "model.safetensors").exists() for path in paths):
-        subprocess.run([sys.executable, __file__, str(folder), str(layers)], check=True)
+        numbers = map(str, (layers, experts, seed))
+        subprocess.run([sys.executable, __file__, str(folder), *numbers], check=True)
     return paths
 
 
-def make_family(folder: Path, layers: int) -> None:
-    """Writes the base and three experts."""
+def make_family(folder: Path, layers: int, experts: int, seed: int) -> None:
+    """Writes the base and its experts."""
     import torch
     from safetensors.torch import save_file
 
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     base = {
         name: torch.randn(shape, generator=generator).mul_(SPREAD).bfloat16()
         for name, shape in _shapes(layers)
     }
-    for name in ("base", "expert1", "expert2", "expert3"):
+    for name in _names(experts):
         path = folder / name
         path.mkdir(parents=True, exist_ok=True)
         tensors = base if name == "base" else {n: _tuned(t, generator) for n, t in base.items()}
         (path / "config.json").write_text(json.dumps(_config(layers), indent=2))
         save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
+
+
+def _names(experts: int) -> list[str]:
+    return ["base", *(f"expert{number}" for number in range(1, experts + 1))]
 
 
 def _tuned(tensor: Tensor, generator: Generator) -> Tensor:
@@ -88,4 +93,4 @@ def _config(layers: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    make_family(Path(sys.argv[1]), int(sys.argv[2]))
+    make_family(Path(sys.argv[1]), *map(int, sys.argv[2:]))
