@@ -127,6 +127,8 @@ def _write(model: Checkpoint, found: Alignment, out: Path, force: bool) -> None:
 
 
 def _told(found: Alignment, out: Path, change: float) -> str:
+    from evomerge.alignment.elements import is_symmetry
+
     rows = [
         (fit.group, f"{fit.before:.4f}", f"{fit.after:.4f}", str(fit.moved), str(fit.units))
         for fit in found.fits
@@ -134,4 +136,5 @@ def _told(found: Alignment, out: Path, change: float) -> str:
     text = table(COLUMNS, rows, numbers=COLUMNS[1:])
     if found.siblings:
         text += "\nThe models stand alike already, as those do that grew from one base.\n"
-    return text + f"\n{out}: computes the same; its logits changed by a share of {change:.1g}\n"
+    what = "computes the same" if is_symmetry(found.element) else "computes something else: mixed"
+    return text + f"\n{out}: {what}; its logits changed by a share of {change:.1g}\n"

@@ -122,6 +122,33 @@ def _() -> list[str]:
     return [*ALIGN, "maths", *ROTATED, "--groups", "neurons"]
 
 
+def _of(name: str, kind: str = "llama", **config: object) -> str:
+    return str(made(Path(name), kind, **config))
+
+
+@case("an anchor with more neurons")
+def _() -> list[str]:
+    return [
+        "align",
+        _of("few", intermediate_size=48),
+        "aligned",
+        "--to",
+        _of("more", intermediate_size=64),
+    ]
+
+
+@case("an anchor with fewer neurons")
+def _() -> list[str]:
+    models = [_of("more", intermediate_size=64), _of("few", intermediate_size=48)]
+    return ["align", models[0], "aligned", "--to", models[1], "--method", "optimal_transport"]
+
+
+@case("an anchor with a wider stream than such models can have")
+def _() -> list[str]:
+    models = [_of("narrow", "qwen3", head_dim=8), _of("wide", "qwen3", hidden_size=48, head_dim=8)]
+    return ["align", models[0], "aligned", "--to", models[1], "--method", "optimal_transport"]
+
+
 @case("an unknown aligner")
 def _() -> list[str]:
     return [*ALIGN, "base", "--method", "weigth_matching"]

@@ -20,6 +20,7 @@ from evomerge.cli.align import METHODS
 from evomerge.zoo.random_models import Options, random_model
 from tests.cli.bad_input_align import BAD_ALIGNMENTS
 from tests.cli.test_errors import documented, listing, said
+from tests.stacks.families import made
 
 
 def plant(source: str, out, seed: int = 0) -> None:
@@ -44,6 +45,41 @@ def test_a_model_that_was_moved_comes_back(work, evomerge):
     for name, tensor in before.items():
         np.testing.assert_allclose(after[name], tensor, atol=1e-5)
     assert (work / "back" / "tokenizer.json").exists()
+
+
+def test_a_soft_plan_is_said_to_compute_something_else(work, evomerge):
+    plant("base", work / "moved")
+    words = ["--method", "optimal_transport", "--set", "soft=true", "--set", "temperature=1"]
+    code, out, _ = evomerge("align", "moved", "--to", "base", "mixed", *words)
+    assert code == 0
+    assert "\nmixed: computes something else: mixed; its logits changed by a share of " in out
+    assert (work / "mixed" / "model.safetensors").exists()
+
+
+def test_a_narrower_model_is_written_as_wide_as_its_anchor_and_merged(work, evomerge):
+    for name, count in (("few", 48), ("more", 64)):
+        made(work / name, "llama", intermediate_size=count)
+    code, out, _ = evomerge("align", "few", "--to", "more", "out", "--method", "optimal_transport")
+    assert code == 0
+    assert "computes the same" in out
+    recipe = "merge_method: linear\nmodels:\n"
+    for model in ("out", "more"):
+        recipe += f"  - {{model: {model}, parameters: {{weight: 0.5}}}}\n"
+    (work / "recipe.yaml").write_text(recipe)
+    assert evomerge("merge", "recipe.yaml", "merged")[0] == 0
+    merged = load_file("merged/model.safetensors")["model.layers.0.mlp.up_proj.weight"]
+    first, second = (
+        load_file(f"{n}/model.safetensors")["model.layers.0.mlp.up_proj.weight"]
+        for n in ("out", "more")
+    )
+    np.testing.assert_allclose(merged, (first + second) / 2, rtol=1e-6)
+    short = recipe.replace(
+        "model: out,", "model: few, align: {method: optimal_transport, to: more},"
+    )
+    (work / "recipe.yaml").write_text(short)
+    assert evomerge("merge", "recipe.yaml", "at_once")[0] == 0
+    for name, tensor in load_file("merged/model.safetensors").items():
+        np.testing.assert_allclose(load_file("at_once/model.safetensors")[name], tensor, atol=1e-6)
 
 
 def test_siblings_are_copied(work, evomerge):
