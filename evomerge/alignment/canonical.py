@@ -5,8 +5,8 @@ of what writes them times those of what reads them, in a balanced model; of head
 products that do not depend on gauges. Then signs are chosen, and phases, so that sums over what
 units write are positive. Nothing is compared with another model, and nothing is solved.
 
-So copies are found to be copies, however they were moved. Of models that were trained apart it says
-nothing: what stands at the same place has but the same size.
+So copies are found to be copies, however they were moved. For models that were trained apart it is
+no aligner: what stands at the same place has but a size of the same rank.
 """
 
 from __future__ import annotations

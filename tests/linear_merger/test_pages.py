@@ -19,6 +19,7 @@ from evomerge.linear_merger import (
     LinearMerger,
     Training,
     Zeros,
+    align_by_activations,
     align_to_anchor,
     average,
     mean_loss,
@@ -60,6 +61,15 @@ BAD_INPUT = {
         network(0, 6, 1), Examples(noise(0, 16, 6), noise(1, 16)), mse_loss
     ),
     "an anchor form of masked networks": lambda: align_to_anchor([masked(0)], masked(0)),
+    "fewer inputs than a layer has units": lambda: align_by_activations(
+        [network(0, 6, 8, 3)], network(0, 6, 8, 3), noise(0, 7, 6)
+    ),
+    "units that do what is not finite": lambda: align_by_activations(
+        [network(0, 6, 8, 3)], network(0, 6, 8, 3), torch.full((9, 6), torch.inf)
+    ),
+    "an unknown statistic": lambda: align_by_activations(
+        [network(0, 6, 8, 3)], network(0, 6, 8, 3), noise(0, 9, 6), statistic="corelation"
+    ),
     "a network that is not plain": lambda: align_to_anchor([soft()], soft()),
 }
 
