@@ -19,10 +19,10 @@ from evomerge.merging.folder import DEFAULT_SHARD_BYTES, write_merge
 from evomerge.merging.plan import plan_merge
 from evomerge.merging.steps import merge_steps
 from evomerge.merging.stream import Options, stream
-from evomerge.recipe import ModelReference, Recipe
-from evomerge.recipe.adapters import AdapterRecipe, read_any
+from evomerge.recipe import AnyRecipe, ModelReference, Recipe
+from evomerge.recipe.adapters import AdapterRecipe
 from evomerge.recipe.reading import following
-from evomerge.recipe.steps import Step
+from evomerge.recipe.steps import read_steps
 from evomerge.searching import Watcher
 from evomerge.session import Resumption, begin
 from evomerge.session import resume as go_on
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def merge(
-    recipe: Recipe | AdapterRecipe | str | PathLike[str],
+    recipe: AnyRecipe | str | PathLike[str],
     out: str | PathLike[str],
     *,
     shard_bytes: int = DEFAULT_SHARD_BYTES,
@@ -57,28 +57,21 @@ def merge(
         EvomergeError: the recipe cannot be followed; nothing was written.
     """
 
-    def write(asked: Recipe, place: Path) -> None:
-        plan = plan_merge(asked)
-        write_merge(plan, place, shard_bytes=shard_bytes, force=force, options=options)
-
-    def follow(asked: Recipe | AdapterRecipe | list[Step]) -> None:
-        if isinstance(asked, AdapterRecipe):
-            with OpenAdapters() as opened:
-                plan = plan_adapters(asked, opened)
-                write_adapters(
-                    plan, Path(out), shard_bytes=shard_bytes, force=force, options=options
-                )
-        elif isinstance(asked, Recipe):
-            write(asked, Path(out))
-        else:
-            merge_steps(asked, Path(out), write)
+    def write(asked: AnyRecipe, place: Path) -> None:
+        if isinstance(asked, Recipe):
+            plan = plan_merge(asked)
+            write_merge(plan, place, shard_bytes=shard_bytes, force=force, options=options)
+            return
+        with OpenAdapters() as opened:
+            adapters = plan_adapters(asked, opened)
+            write_adapters(adapters, place, shard_bytes=shard_bytes, force=force, options=options)
 
     if isinstance(recipe, Recipe | AdapterRecipe):
-        follow(recipe)
+        write(recipe, Path(out))
     else:
-        asked = read_any(recipe)
+        steps = read_steps(recipe)
         with following(recipe):
-            follow(asked)
+            merge_steps(steps, Path(out), write)
     return Path(out)
 
 

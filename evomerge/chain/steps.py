@@ -16,7 +16,7 @@ from evomerge.export import Choice, Exported, chosen, export
 from evomerge.export.extensions import draws_masks
 from evomerge.export.heading import WIDTH, heading
 from evomerge.export.multi import multi_trees, obstacle
-from evomerge.recipe import Recipe
+from evomerge.recipe import AnyRecipe, Recipe
 from evomerge.recipe.steps import SEPARATOR, renamed_tree
 from evomerge.recipe.writing import dump_yaml
 
@@ -115,9 +115,9 @@ def remarks(found: Sequence[Leg]) -> Iterator[str]:
             yield UNFOLLOWED.format(name=leg.name, reason=reason)
 
 
-def _unfollowed(recipe: Recipe) -> str:
+def _unfollowed(recipe: AnyRecipe) -> str:
     """Why a recipe of several methods is not written in steps; empty if it is, or has one."""
-    if len(recipe.method_names()) == 1:
+    if not isinstance(recipe, Recipe) or len(recipe.method_names()) == 1:
         return ""
     if draws_masks(recipe):
         return "it has several methods, and random masks that depend on the number of a layer"
@@ -127,8 +127,10 @@ def _unfollowed(recipe: Recipe) -> str:
 def _trees(leg: Leg) -> list[Mapping[str, object]]:
     """The documents that make the model of a stage, the last of which has its name."""
     recipe = leg.leaving.recipe
-    in_steps = len(recipe.method_names()) > 1 and not _unfollowed(recipe)
-    *before, last = multi_trees(recipe, f"{leg.step}-") if in_steps else [recipe.tree()]
+    if isinstance(recipe, Recipe) and len(recipe.method_names()) > 1 and not _unfollowed(recipe):
+        *before, last = multi_trees(recipe, f"{leg.step}-")
+    else:
+        before, last = [], recipe.tree()
     return [*before, last if leg.model is None else {"name": leg.step, **last}]
 
 
@@ -142,5 +144,5 @@ def _origins(chain: Chain, found: Sequence[Leg]) -> Iterator[str]:
             yield f"Nothing of what stage {name} found is in this model."
 
 
-def _models(recipe: Recipe) -> list[Path]:
+def _models(recipe: AnyRecipe) -> list[Path]:
     return [Path(reference.path) for reference in recipe.references()]

@@ -14,9 +14,10 @@ from evomerge.chain.folder import Chain
 from evomerge.errors import EvomergeError, StudyError, placed
 from evomerge.evidence import best_of
 from evomerge.merging.folder import write_merge
-from evomerge.merging.plan import plan_merge
+from evomerge.merging.recipes import plan_of
 from evomerge.merging.stream import Options
-from evomerge.recipe import Recipe
+from evomerge.recipe import AnyRecipe
+from evomerge.recipe.adapters import recipe_in
 from evomerge.recipe.digest import digest_of
 from evomerge.report.summary import simplified_of
 from evomerge.searching import Watcher
@@ -91,7 +92,7 @@ def _there(chain: Chain, stage: str, study: Study, trial: Trial, watcher: Watche
     out = chain.models / model_name(stage, study, trial)
     watcher.note(f"stage {stage}: trial {trial.number} enters the next stage as {out}")
     if not out.exists():
-        _write(Recipe.from_tree(trial.recipe), out, _options(study))
+        _write(recipe_in(trial.recipe), out, _options(study))
     shutil.rmtree(chain.models / MAKING, ignore_errors=True)  # of this writing, or of a killed one
     return out
 
@@ -104,10 +105,10 @@ def _options(study: Study) -> Options:
     return Options(device=device, threads=threads, allow_nan=allow_nan)
 
 
-def _write(recipe: Recipe, out: Path, options: Options) -> None:
+def _write(recipe: AnyRecipe, out: Path, options: Options) -> None:
     """Writes a model; under its name only when all of it would outlast a power cut."""
     making = out.parent / MAKING / out.name
-    write_merge(plan_merge(recipe), making, force=True, options=options)
+    write_merge(plan_of(recipe), making, force=True, options=options)
     with explained(out, f"go on, nothing is lost: evomerge resume {out.parents[1]}"):
         for file in making.iterdir():
             _flush(file)

@@ -10,7 +10,6 @@ from typer import Argument, Option
 
 from evomerge.chain.folder import Chain, is_chain
 from evomerge.chain.steps import all_in_one, legs, one_by_one, remarks
-from evomerge.cli.progress import find_alignments, progress_bar
 from evomerge.errors import OutputError
 from evomerge.evidence import evidence_of
 from evomerge.export import (
@@ -25,7 +24,8 @@ from evomerge.export import (
 )
 from evomerge.export import export as exported
 from evomerge.export.multi import obstacle
-from evomerge.recipe import Recipe
+from evomerge.recipe import AnyRecipe
+from evomerge.recipe.adapters import AdapterRecipe
 from evomerge.report.words import counted
 from evomerge.study import Study
 
@@ -104,20 +104,17 @@ def _steps(leaving: Exported, out: Path, *, force: bool) -> str:
     if leaving.multi is not None:
         return leaving.multi
     recipe = leaving.recipe
+    if isinstance(recipe, AdapterRecipe):
+        raise OutputError(f"{out}: the recipe merges adapters, which mergekit cannot; leave it out")
     if len(recipe.method_names()) == 1:
         raise OutputError(f"{out}: the recipe has one method; mergekit-yaml follows it as it is")
     raise OutputError(f"{out}: no file for mergekit-multi makes this model: {obstacle(recipe)}")
 
 
-def _merge(recipe: Recipe, out: Path, *, force: bool) -> None:
-    from evomerge.merging.folder import write_merge
-    from evomerge.merging.plan import plan_merge
+def _merge(recipe: AnyRecipe, out: Path, *, force: bool) -> None:
+    from evomerge.cli.merging import Writing, write
 
-    plan = plan_merge(recipe)
-    find_alignments(plan)
-    elements = sum(tensor.info.size for tensor in plan.tensors)
-    with progress_bar(f"merging {recipe.method_title()}", elements) as advance:
-        write_merge(plan, out, force=force, progress=advance)
+    write(recipe, out, Writing(force=force))
 
 
 def _tell(leaving: list[Exported], out: Path, model: Path | None, multi: Path | None) -> None:
@@ -127,6 +124,11 @@ def _tell(leaving: list[Exported], out: Path, model: Path | None, multi: Path | 
     what = f"trial {numbers}" if len(leaving) == 1 else f"trials {numbers}"
     sys.stdout.write(f"{out}: {what} of {leaving[0].recipe.method_title()}\n")
     if model is not None:
-        sys.stdout.write(f"{model}: the model\n")
+        sys.stdout.write(f"{model}: the {_made(leaving[0].recipe)}\n")
     if multi is not None:
         sys.stdout.write(f"{multi}: the same in steps, for mergekit-multi\n")
+
+
+def _made(recipe: AnyRecipe) -> str:
+    """What comes of a recipe."""
+    return recipe.output if isinstance(recipe, AdapterRecipe) else "model"

@@ -10,18 +10,14 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from evomerge.cli.merge_adapters import Writing, merge_adapters
-from evomerge.cli.progress import find_alignments, progress_bar
-from evomerge.cli.quantities import bytes_in, in_words
+from evomerge.cli.merging import Writing, foresee, write
+from evomerge.cli.quantities import bytes_in
 from evomerge.errors import OutputError
-from evomerge.merging.folder import check_merge, output_bytes, write_merge
-from evomerge.merging.plan import Plan, plan_merge
 from evomerge.merging.steps import merge_steps
 from evomerge.merging.stream import Options
-from evomerge.recipe import Recipe
-from evomerge.recipe.adapters import AdapterRecipe, read_any
+from evomerge.recipe import AnyRecipe
 from evomerge.recipe.reading import following
-from evomerge.recipe.steps import Step
+from evomerge.recipe.steps import Step, read_steps
 
 
 def merge(  # noqa: PLR0913, PLR0917  the signature is the command line
@@ -41,48 +37,28 @@ def merge(  # noqa: PLR0913, PLR0917  the signature is the command line
     """Turns a recipe into a model folder that transformers loads.
 
     A file of several recipes, as mergekit-multi reads it, is followed step by step; only the last
-    model is kept. A recipe of LoRA adapters becomes an adapter that PEFT loads, or a model.
+    result is kept. A recipe of LoRA adapters becomes an adapter that PEFT loads, or a model.
     """
-    asked = read_any(recipe)
-    shard_bytes = bytes_in(shard_size, "--shard-size")
-    options = Options(device=device, allow_nan=allow_nan)
-    if isinstance(asked, AdapterRecipe):
-        if seed is not None:
-            asked = asked.model_copy(update={"seed": seed})
-        how = Writing(shard_bytes, force=force, dry_run=dry_run, options=options)
-        with following(recipe):
-            merge_adapters(asked, out, str(recipe), how)
-        return
-    steps = asked
+    steps = read_steps(recipe)
     if seed is not None:
         steps = [replace(each, recipe=_seeded(each.recipe, seed)) for each in steps]
+    options = Options(device=device, allow_nan=allow_nan)
+    how = Writing(bytes_in(shard_size, "--shard-size"), force=force, options=options)
     with following(recipe):
         if dry_run:
-            plan = plan_merge(_only(steps, recipe))
-            check_merge(plan, out, shard_bytes=shard_bytes, force=force, options=options)
-            sys.stdout.write(f"{recipe} can be merged: {_described(plan)}\n")
+            made = foresee(_only(steps, recipe), out, how)
+            sys.stdout.write(f"{recipe} can be merged: {made}\n")
             return
 
-        def write(asked: Recipe, place: Path) -> None:
-            plan = plan_merge(asked)
-            find_alignments(plan)
-            elements = sum(tensor.info.size for tensor in plan.tensors)
-            with progress_bar(f"merging {asked.method_title()}", elements) as advance:
-                write_merge(
-                    plan,
-                    place,
-                    shard_bytes=shard_bytes,
-                    force=force,
-                    options=options,
-                    progress=advance,
-                )
+        def follow(asked: AnyRecipe, place: Path) -> None:
+            made = write(asked, place, how)
             if place == out:
-                sys.stdout.write(f"{out}: {_described(plan)}\n")
+                sys.stdout.write(f"{out}: {made}\n")
 
-        merge_steps(steps, out, write)
+        merge_steps(steps, out, follow)
 
 
-def _only(steps: Sequence[Step], path: Path) -> Recipe:
+def _only(steps: Sequence[Step], path: Path) -> AnyRecipe:
     """The one recipe of a file: what later ones use has to be made before they can be checked."""
     if len(steps) > 1:
         raise OutputError(
@@ -92,10 +68,5 @@ def _only(steps: Sequence[Step], path: Path) -> Recipe:
     return steps[0].recipe
 
 
-def _seeded(recipe: Recipe, seed: int) -> Recipe:
+def _seeded(recipe: AnyRecipe, seed: int) -> AnyRecipe:
     return recipe.model_copy(update={"seed": seed})
-
-
-def _described(plan: Plan) -> str:
-    size = f"{len(plan.tensors)} tensors, {in_words(output_bytes(plan))}"
-    return f"{plan.recipe.method_title()}, {size}"

@@ -8,7 +8,7 @@ from evomerge.errors import StudyError
 from evomerge.evidence import best_or_none
 from evomerge.inspection.grid import check_drawing
 from evomerge.inspection.stack_picture import StackPicture
-from evomerge.recipe import Recipe
+from evomerge.recipe.adapters import recipe_in
 from evomerge.report.stack_lines import short_names
 from evomerge.stacks import stack_in
 from evomerge.study import Study
@@ -29,7 +29,7 @@ def draw_stack(study: Study, number: int | None, file: Path) -> None:
     if found is None:
         raise StudyError(
             f"{study.run}: trial {trial.number} merges by "
-            f"{Recipe.from_tree(trial.recipe).method_title()}; only a stack is drawn: layers in "
+            f"{recipe_in(trial.recipe).method_title()}; only a stack is drawn: layers in "
             "slices, with merge_method: passthrough"
         )
     stack, anchor = found

@@ -20,6 +20,7 @@ from evomerge.config.reading import Located, located_in, read_tree
 from evomerge.errors import RecipeError, placed, unknown
 from evomerge.recipe.entry import shown
 from evomerge.recipe.steps import MODEL_KEYS
+from evomerge.template.kinds import makes_adapters
 
 STAGES = "stages"
 Tree = Mapping[str, Any]
@@ -137,6 +138,11 @@ def _either(tree: object, path: Path, folder: Path) -> Located | ChainConfig:
         recipe = chain.stage(name).config.recipe
         with _under(path):
             _check_order(chain, name, recipe)
+            if name != chain.last and makes_adapters(recipe):
+                raise RecipeError(
+                    f"config.stages.{name}.recipe: makes an adapter, but the next stages are given "
+                    "the model that this one finds; add output: model"
+                )
     return chain
 
 

@@ -101,8 +101,8 @@ def check_carriers(kin: Kin) -> None:
         model = kin.references[alias]
         if adapter_of(model) and (model.path, model.revision) != (base.path, base.revision):
             raise RecipeError(
-                f"models.{alias}: stands on {model.path}, but is merged on {base}, the recipe's "
-                f"base_model; name one model, as in {base}+{model.adapter}"
+                f"models.{alias}: an adapter of {model.path}, but the base_model of the recipe is "
+                f"{base}; adapters are merged on the model that they were trained on"
             )
 
 

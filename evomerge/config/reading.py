@@ -17,7 +17,7 @@ from evomerge.errors import RecipeError, placed
 from evomerge.goals import read_goals
 from evomerge.recipe import AnyRecipe, ModelReference
 from evomerge.recipe.adapters import recipe_in
-from evomerge.recipe.reading import complaint, load_yaml
+from evomerge.recipe.reading import complaint, load_yaml, read_text
 from evomerge.recipe.steps import renamed_tree
 
 
@@ -188,10 +188,4 @@ def read_tree(path: Path, what: str) -> object:
     Raises:
         RecipeError: there is no such file, or it is not YAML; the message begins with the path.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RecipeError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: not a text file in UTF-8") from error
-    return load_yaml(text, f"{path}: {what}")
+    return load_yaml(read_text(path), f"{path}: {what}")

@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeGuard
 
 from evomerge.evidence import Evidence
 from evomerge.export.extensions import draws_masks, remarks
 from evomerge.export.heading import heading
 from evomerge.export.multi import multi_text, obstacle
-from evomerge.recipe import ModelReference, Recipe
+from evomerge.recipe import AnyRecipe, ModelReference, Recipe
+from evomerge.recipe.adapters import recipe_in
 from evomerge.recipe.data import Data
 from evomerge.recipe.entry import Entry
 from evomerge.study import Study
@@ -38,7 +40,7 @@ class Exported:
     """
 
     trial: Trial
-    recipe: Recipe
+    recipe: AnyRecipe
     text: str
     remarks: tuple[str, ...]
     multi: str | None = None
@@ -58,22 +60,27 @@ def export(
     Raises:
         RecipeError: the recipe in the ledger is none.
     """
-    read = Recipe.from_tree(trial.recipe, f"trial {trial.number}: recipe")
-    recipe = Recipe.model_validate(_located(read))
+    read = recipe_in(trial.recipe, f"trial {trial.number}: recipe")
+    recipe = type(read).model_validate(_located(read))
     day = today or date.today()
     said = [*remarks(recipe), *_of_multi(recipe)]
     head = heading(study, trial, said, evidence, day)
     multi = None
-    if len(recipe.method_names()) > 1 and obstacle(recipe) is None:
+    if _has_several(recipe) and obstacle(recipe) is None:
         masks = [MASKS] if draws_masks(recipe) else []
         above = heading(study, trial, [MULTI, *masks], evidence, day)
         multi = f"{above}\n{multi_text(recipe)}"
     return Exported(trial, recipe, f"{head}\n{recipe.write()}", tuple(said), multi)
 
 
-def _of_multi(recipe: Recipe) -> Iterator[str]:
+def _has_several(recipe: AnyRecipe) -> TypeGuard[Recipe]:
+    """Whether it has several methods, as only a recipe of models may."""
+    return len(recipe.method_names()) > 1
+
+
+def _of_multi(recipe: AnyRecipe) -> Iterator[str]:
     """Whether mergekit can follow a recipe of several methods in steps."""
-    if len(recipe.method_names()) == 1:
+    if not _has_several(recipe):
         return
     reason = obstacle(recipe)
     if reason is None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from evomerge.errors import RecipeError
 from evomerge.methods.base import merge_methods
-from evomerge.recipe import Recipe
+from evomerge.recipe import AnyRecipe, Recipe
+from evomerge.recipe.adapters import AdapterRecipe
 from evomerge.recipe.lookup import as_flag
 from evomerge.recipe.settings import Scalar, scalars
 
@@ -63,13 +64,19 @@ def extensions(recipe: Recipe) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def draws_masks(recipe: Recipe) -> bool:
+def draws_masks(recipe: AnyRecipe) -> bool:
     """Whether a method of the recipe drops elements at random."""
     return any(map(_draws, recipe.method_names()))
 
 
-def remarks(recipe: Recipe) -> Iterator[str]:
+def remarks(recipe: AnyRecipe) -> Iterator[str]:
     """What someone who gives the recipe to mergekit must know, a sentence each."""
+    if isinstance(recipe, AdapterRecipe):
+        yield (
+            "mergekit does not know recipes of adapters. 'evomerge merge' of this file makes the "
+            f"{recipe.output} that was scored."
+        )
+        return
     if ours := extensions(recipe):
         yield (
             f"mergekit does not know {', '.join(ours)}: it ignores or refuses that. "

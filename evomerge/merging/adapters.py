@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,13 +16,11 @@ from evomerge.dtypes import parse_dtype
 from evomerge.errors import OutputError
 from evomerge.merging.folder import (
     DEFAULT_SHARD_BYTES,
-    documents_of,
     output_bytes,
-    write_documents,
-    writer_for,
+    write_merge,
 )
-from evomerge.merging.plan import Plan, plan_merge
-from evomerge.merging.stream import Options, run
+from evomerge.merging.plan import plan_merge
+from evomerge.merging.stream import Options
 from evomerge.recipe import Recipe
 from evomerge.recipe.adapters import AdapterRecipe
 
@@ -94,8 +92,8 @@ def write_adapters(
             writer = AdapterWriter(adapter, contents_of(plan, None), force=False)
             fillings = _fillings(plan, outcome, progress)
             writer.write(fillings, lambda folder: None, plan.averaged())  # noqa: ARG005
-            model = plan_merge(_applied(recipe, adapter))
-            _write_model(model, recipe, out, shard_bytes, force=force, options=options)
+            model = replace(plan_merge(_applied(recipe, adapter)), adapters=recipe)
+            write_merge(model, out, shard_bytes=shard_bytes, force=force, options=options)
             outcome.nbytes = output_bytes(model)
     _warn_of_unsettled(plan, outcome)
     return outcome
@@ -160,23 +158,6 @@ def _applied(recipe: AdapterRecipe, adapter: Path) -> Recipe:
     model = {"model": path, "lora": {"path": str(adapter)}}
     tree: dict[str, object] = {"merge_method": "passthrough", "models": [{"model": model}]}
     return Recipe.from_tree(tree | ({"dtype": recipe.dtype} if recipe.dtype else {}))
-
-
-def _write_model(
-    plan: Plan,
-    recipe: AdapterRecipe,
-    out: Path,
-    shard_bytes: int,
-    *,
-    force: bool,
-    options: Options | None,
-) -> None:
-    documents = documents_of(plan)
-    with writer_for(plan, out, shard_bytes=shard_bytes, force=force, options=options) as writer:
-        run(plan, lambda info, at, block: writer.write(info.name, at, block), options)
-        write_documents(plan, documents, writer.folder)
-        write_adapter_card(writer.folder, recipe, name=writer.out.name)
-        writer.commit()
 
 
 def _check_place(plan: AdapterPlan, out: Path, *, force: bool) -> None:

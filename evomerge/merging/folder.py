@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from evomerge.checkpoint.card import write_card
+from evomerge.checkpoint.card import write_adapter_card, write_card
 from evomerge.checkpoint.chat_template import chat_template, write_chat_template
 from evomerge.checkpoint.config import merged_config
 from evomerge.checkpoint.tokenizer_files import copy_generation_config, copy_tokenizer
@@ -65,7 +65,10 @@ def write_merge(
     with writer_for(plan, out, shard_bytes=shard_bytes, force=force, options=options) as writer:
         run(plan, lambda info, at, block: writer.write(info.name, at, block), options, progress)
         write_documents(plan, documents, writer.folder)
-        write_card(writer.folder, plan.recipe, name=writer.out.name, text=plan.recipe.write())
+        if plan.adapters is not None:
+            write_adapter_card(writer.folder, plan.adapters, name=writer.out.name)
+        else:
+            write_card(writer.folder, plan.recipe, name=writer.out.name, text=plan.recipe.write())
         writer.commit()
 
 

@@ -23,6 +23,7 @@ from evomerge.merging.models import Models, open_models
 from evomerge.merging.parameters import Distinctions, check_methods, resolve
 from evomerge.methods.base import Declaration, Parameters, merge_methods
 from evomerge.recipe import ModelReference, OutputSlice, Recipe
+from evomerge.recipe.adapters import AdapterRecipe
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,15 @@ class Plan:
         models: the models it names.
         slices: which layers come from where.
         tensors: the output's tensors, in order.
+        adapters: the recipe of adapters that was asked for, whose merge is in the one model of
+            ``recipe``; None if it was of models.
     """
 
     recipe: Recipe
     models: Models
     slices: tuple[OutputSlice, ...]
     tensors: tuple[TensorPlan, ...] = field(repr=False)
+    adapters: AdapterRecipe | None = None
 
     @property
     def tied(self) -> bool:

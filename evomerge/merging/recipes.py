@@ -7,6 +7,7 @@ when the first of its tensors is read, and applied by what applies an adapter on
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -54,7 +55,8 @@ def plan_with(recipe: AdapterRecipe, model: Adapted) -> Plan:
     dtype = {"dtype": recipe.dtype} if recipe.output == "model" and recipe.dtype else {}
     tree = {"merge_method": "passthrough", "models": [{"model": reference}], **dtype}
     copied = Recipe.from_tree(tree)
-    return plan_merge(copied, with_sources(copied, {reference: model}))
+    plan = plan_merge(copied, with_sources(copied, {reference: model}))
+    return replace(plan, adapters=recipe.model_copy(update={"output": "model"}))
 
 
 def merged_adapter(plan: AdapterPlan) -> tuple[Held, AdapterConfig]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from evomerge.errors import OutputError
-from evomerge.recipe import Recipe
+from evomerge.recipe import AnyRecipe
 from evomerge.recipe.steps import Step, renamed
 
-# Writes the model of a recipe to a folder.
-Write = Callable[[Recipe, Path], None]
+# Writes what a recipe makes to a folder.
+Write = Callable[[AnyRecipe, Path], None]
 
 
 def merge_steps(steps: Sequence[Step], out: Path, write: Write) -> None:

@@ -12,8 +12,6 @@ output: adapter
 from __future__ import annotations
 
 from collections.abc import Mapping
-from os import PathLike
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, model_validator
@@ -21,10 +19,8 @@ from pydantic import Field, model_validator
 from evomerge.recipe.document import Recipe
 from evomerge.recipe.entry import Entry, Reference
 from evomerge.recipe.layers import refuse_twins
-from evomerge.recipe.reading import load_documents
 from evomerge.recipe.reference import ModelReference
 from evomerge.recipe.settings import Settings
-from evomerge.recipe.steps import Step, read_steps
 from evomerge.recipe.written import DTypeName, Written
 
 
@@ -110,19 +106,3 @@ def recipe_in(tree: object, where: str = "recipe") -> AnyRecipe:
 def is_of_adapters(tree: object) -> bool:
     """Whether a recipe's tree, with or without holes, merges adapters."""
     return isinstance(tree, Mapping) and "adapters" in tree
-
-
-def read_any(path: str | PathLike[str]) -> list[Step] | AdapterRecipe:
-    """What stands in a YAML file: a recipe of adapters, or one or more recipes of models.
-
-    Raises:
-        RecipeError: no such file, or none of these; the message begins with the path.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return read_steps(path)  # which says what is wrong
-    trees = load_documents(text, str(path))
-    if len(trees) == 1 and is_of_adapters(trees[0]):
-        return AdapterRecipe.from_tree(trees[0], f"{path}: recipe")
-    return read_steps(path)

@@ -86,8 +86,8 @@ class Recipe(Written):
     refused: ClassVar[Mapping[str, str]] = {
         "modules": "found modules, which are for models of several parts, such as vision and "
         "language; for a text model, move what stands under modules.default to the top",
-        "adapters": "found adapters, which are merged by `evomerge merge` alone, from a file with "
-        "one recipe; elsewhere an adapter stands behind its model: model: MODEL+ADAPTER",
+        "adapters": "found adapters; expected a recipe of models: write each behind its model, as "
+        "in model: MODEL+ADAPTER",
         "name": "found name, which is for a recipe that others in its file use; leave it out",
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
+from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
@@ -33,6 +34,20 @@ _EXPECTED = {
     "tuple_type": "a list",
     "too_short": "at least one entry",
 }
+
+
+def read_text(path: str | PathLike[str]) -> str:
+    """The text in a file.
+
+    Raises:
+        RecipeError: there is no such file, or no text in it; the message begins with the path.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not a text file in UTF-8") from error
 
 
 def load_yaml(text: str, where: str) -> object:

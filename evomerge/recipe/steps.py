@@ -1,6 +1,7 @@
 """Several recipes in one file, of which a later one may use what an earlier one makes.
 
-This is the format of ``mergekit-multi``: documents of YAML, each with a ``name`` but the last.
+This is the format of ``mergekit-multi``: documents of YAML, each with a ``name`` but the last. Ours
+is that some may merge adapters.
 """
 
 from __future__ import annotations
@@ -8,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 
 from evomerge.errors import RecipeError
-from evomerge.recipe.document import Recipe
-from evomerge.recipe.reading import load_documents
+from evomerge.recipe.adapters import AnyRecipe, recipe_in
+from evomerge.recipe.reading import load_documents, read_text
 from evomerge.recipe.writing import dump_yaml
 
 SEPARATOR = "---\n"
@@ -25,12 +25,12 @@ class Step:
     """A recipe among several.
 
     Attributes:
-        name: what later ones call the model it makes; empty of the last one.
-        recipe: what to merge. A model may have the name of an earlier step.
+        name: what later ones call the model or adapter it makes; empty of the last one.
+        recipe: what to merge. A model or adapter may have the name of an earlier step.
     """
 
     name: str
-    recipe: Recipe
+    recipe: AnyRecipe
 
     def tree(self) -> Mapping[str, object]:
         """The step as a document of its file."""
@@ -44,13 +44,9 @@ def read_steps(path: str | PathLike[str]) -> list[Step]:
         RecipeError: no such file, or a document is no recipe, has no name though others follow,
             or a name that stands twice; the message begins with the path.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return [Step("", Recipe.read(path))]  # which says what is wrong
-    trees = load_documents(text, str(path))
+    trees = load_documents(read_text(path), str(path))
     if len(trees) < 2:  # noqa: PLR2004
-        return [Step("", Recipe.read(path))]
+        return [Step("", recipe_in(trees[0] if trees else None, f"{path}: recipe"))]
     steps = [_step(tree, f"{path}: recipe {n}") for n, tree in enumerate(trees, start=1)]
     _check_names([step.name for step in steps], str(path))
     return steps
@@ -61,9 +57,9 @@ def write_steps(steps: Sequence[Step]) -> str:
     return SEPARATOR.join(dump_yaml(step.tree()) for step in steps)
 
 
-def renamed(recipe: Recipe, names: Mapping[str, str]) -> Recipe:
-    """A recipe with other names for some of its models."""
-    return Recipe.from_tree(renamed_tree(recipe.tree(), names))
+def renamed(recipe: AnyRecipe, names: Mapping[str, str]) -> AnyRecipe:
+    """A recipe with other names for some of its models and adapters."""
+    return recipe_in(renamed_tree(recipe.tree(), names))
 
 
 def renamed_tree(tree: object, names: Mapping[str, object]) -> object:
@@ -83,7 +79,7 @@ def _step(tree: object, where: str) -> Step:
     name = fields.pop("name", "")
     if not isinstance(name, str):
         raise RecipeError(f"{where}: name: found {name!r}; expected text, in quotes if need be")
-    return Step(name, Recipe.from_tree(fields if fields or name else tree, where))
+    return Step(name, recipe_in(fields if fields or name else tree, where))
 
 
 def _check_names(names: Sequence[str], path: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Annotated, TypeAlias, TypeVar, cast
 
 from pydantic import AfterValidator, ValidationError
@@ -13,7 +12,7 @@ from evomerge.dtypes import dtype_name, parse_dtype
 from evomerge.errors import RecipeError
 from evomerge.recipe.digest import digest_of
 from evomerge.recipe.entry import Entry, plain
-from evomerge.recipe.reading import complaint, load_yaml
+from evomerge.recipe.reading import complaint, load_yaml, read_text
 from evomerge.recipe.writing import dump_yaml
 
 
@@ -38,13 +37,7 @@ class Written(Entry):
         Raises:
             RecipeError: no such file, or no recipe in it; the message begins with the path.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except OSError as error:
-            raise RecipeError(f"{path}: cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise RecipeError(f"{path}: not a text file in UTF-8") from error
-        return cls.from_tree(load_yaml(text, str(path)), f"{path}: recipe")
+        return cls.from_tree(load_yaml(read_text(path), str(path)), f"{path}: recipe")
 
     @classmethod
     def parse(cls: type[R], text: str, where: str = "recipe") -> R:

@@ -47,7 +47,7 @@ class Aliases:
             if found is not None:
                 return found
             raise RecipeError(
-                f"{place.where}: '{tree}' is {self._models[tree]}, a model without an adapter; "
+                f"{place.where}: '{tree}' is a model without an adapter; "
                 "among the models write MODEL+ADAPTER"
             )
         try:

@@ -23,6 +23,14 @@ def merges_adapters(tree: object, where: str) -> bool:
     return kinds == {True}
 
 
+def makes_adapters(tree: object) -> bool:
+    """Whether a recipe of a template writes an adapter, and not the model with it."""
+    return any(
+        is_of_adapters(body) and isinstance(body, Mapping) and body.get("output") != "model"
+        for body in _bodies(tree)
+    )
+
+
 def _bodies(tree: object) -> Iterator[object]:
     """The recipes of which one is chosen; the tree itself where there is no choice."""
     options = tree.get("choose") if isinstance(tree, Mapping) else None

@@ -84,13 +84,11 @@ def _() -> list[str]:
     return words
 
 
-@case("adapters among several recipes")
+@case("adapters where models are looked at")
 def _() -> list[str]:
     pair()
-    words = asked()
-    text = Path("recipe.yaml").read_text()
-    Path("recipe.yaml").write_text(f"name: one\n{text}---\nmerge_method: linear\n")
-    return words
+    asked()
+    return ["inspect", "recipe.yaml", "--layers"]
 
 
 @case("adapters on different bases")

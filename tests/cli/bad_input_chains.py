@@ -115,6 +115,12 @@ def _() -> None:
     chain({"blend": STAGE, "again": mixing("maths", "blent")})
 
 
+@case("a stage of adapters that makes no model")
+def _() -> None:
+    adapters = {"merge_method": "linear", "base_model": "base", "adapters": [{"adapter": "code"}]}
+    chain({"blend": {**STAGE, "recipe": adapters}, "stack": STACK})
+
+
 @case("a stage that does not fit what the one before it finds")
 def _() -> None:
     slices = [{"sources": [{"model": "blend", "layer_range": [0, 9]}]}]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from evomerge.zoo.small_tokenizers import word_tokenizer
+from tests.checkpoint.peft_adapters import factors, hand_made
 from tests.cli.bad_input import other
 from tests.cli.conftest import WORDS
 
@@ -70,6 +71,11 @@ def models(**changes: object) -> dict[str, object]:
 
 def prose(**changes: object) -> dict[str, object]:
     return {"prose": {**PROSE, **changes}}
+
+
+def lora(name: str = "lora") -> None:
+    """An adapter of a module that all models of the family have."""
+    hand_made(Path(name), factors("model.layers.0.self_attn.q_proj", 16, 16))
 
 
 def python(body: str, **keys: object) -> dict[str, object]:
@@ -182,6 +188,31 @@ def _() -> None:
 @case("a hole where none may stand")
 def _() -> None:
     config(recipe=recipe(seed={"search": [0, 9]}))
+
+
+def of_adapters(*names: str) -> dict[str, object]:
+    """The average of some adapters."""
+    adapters = [{"adapter": name, "parameters": {"weight": HOLE}} for name in names]
+    return {"merge_method": "linear", "base_model": "base", "adapters": adapters}
+
+
+@case("recipes of adapters beside others")
+def _() -> None:
+    config(recipe={"choose": [recipe(), of_adapters("code")]})
+
+
+@case("an adapter that no model carries")
+def _() -> None:
+    lora()
+    config(models=models(code="base+lora"), recipe=of_adapters("code", "maths"))
+
+
+@case("an adapter of another model than the base")
+def _() -> None:
+    lora()
+    lora("other")
+    carried = models(maths="base+other", code="maths+lora")
+    config(models=carried, recipe=of_adapters("maths", "code"))
 
 
 @case("a range that ends before it begins")

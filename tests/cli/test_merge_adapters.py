@@ -193,3 +193,19 @@ def test_recipes_are_read_and_written_and_named_by_what_they_say():
     assert AdapterRecipe.parse(recipe.write()).digest() == recipe.digest()
     assert AdapterRecipe.parse(text.replace("2r", "sum")).digest() != recipe.digest()
     assert [str(each) for each in recipe.references()] == ["a@main", "b", "base@v2"]
+
+
+def test_a_later_recipe_may_use_what_an_earlier_one_makes_of_adapters(adapters, evomerge):
+    adapter = "merge_method: linear\nbase_model: base\nadapters: [{adapter: first}, {adapter: "
+    Path("steps.yaml").write_text(
+        f"name: mix\n{adapter}second}}]\n---\nname: whole\n{adapter}mix}}]\noutput: model\n---\n"
+        "merge_method: passthrough\nmodels: [{model: whole}]\n"
+    )
+    code, out, err = evomerge("merge", "steps.yaml", "model")
+    assert (code, err) == (0, "")
+    assert out.startswith("model: passthrough, ")
+    evomerge(*asked(method="linear")[:2], "mix")
+    Path("recipe.yaml").write_text(f"{adapter}mix}}]\noutput: model\n")
+    evomerge("merge", "recipe.yaml", "whole")
+    found, expected = (load_file(f"{name}/model.safetensors") for name in ("model", "whole"))
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)

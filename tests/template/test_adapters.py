@@ -185,7 +185,7 @@ def test_what_a_recipe_need_not_say_is_neutral():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("adapter: words", "adapter: base", "adapters.1.adapter: 'base' is zoo/base, a model with"),
+        ("adapter: words", "adapter: base", "adapters.1.adapter: 'base' is a model without"),
         ("adapter: words", "adapter: word", "unknown adapter 'word'; did you mean 'words'?"),
         ("svd, linear]", "svd, ties]", "choose.3: unknown merge method 'ties'"),
         ("density:", "densty:", "unknown parameter of frechet, knots, svd, linear 'densty'"),
