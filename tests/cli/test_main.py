@@ -34,7 +34,7 @@ def test_the_version_is_that_of_the_package(evomerge):
 
 
 def test_a_bug_shows_its_traceback(monkeypatch):
-    monkeypatch.setattr("evomerge.cli.merge.Recipe.read", lambda path: 1 / 0)
+    monkeypatch.setattr("evomerge.cli.merge.read_steps", lambda path: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["merge", "recipe.yaml", "merged"])
 
