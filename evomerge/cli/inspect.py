@@ -12,6 +12,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from evomerge.cli.adapters_shown import of_adapters as adapters_shown
 from evomerge.cli.layers_asked import Asked
 from evomerge.cli.match_asked import Pair
 from evomerge.cli.quantities import count_in_words, in_words
@@ -29,7 +30,10 @@ from evomerge.inspection import (
     inspect_model,
     inspect_recipe,
 )
+from evomerge.inspection.adapters import AdaptersFacts, inspect_adapters
 from evomerge.recipe import ModelReference
+from evomerge.recipe.adapters import is_of_adapters
+from evomerge.recipe.reading import load_yaml, read_text
 
 RECIPES = (".yaml", ".yml")
 MODEL_COLUMNS = (
@@ -130,14 +134,23 @@ def _read(what: str, asked: Asked) -> None:
     """Reads headers."""
     asked.check_for_headers()
     if _is_recipe(what):
-        facts = inspect_recipe(Path(what))
+        facts, blocks = _of_recipe(Path(what))
         fields = asdict(facts) | {"mergeable": facts.reason is None}
-        sys.stdout.write(_json(fields) if asked.form is Form.json else "\n".join(_recipe(facts)))
+        sys.stdout.write(_json(fields) if asked.form is Form.json else "\n".join(blocks))
         if facts.reason is not None:
             raise MergeError(facts.reason)
         return
     model = inspect_model(ModelReference.of(Path(what) if os.path.isdir(what) else what))
     sys.stdout.write(_json(asdict(model)) if asked.form is Form.json else "\n".join(_model(model)))
+
+
+def _of_recipe(path: Path) -> tuple[RecipeFacts | AdaptersFacts, Iterator[str]]:
+    """A recipe, of models or of adapters, and how it is shown."""
+    if is_of_adapters(load_yaml(read_text(path), str(path))):
+        of_adapters = inspect_adapters(path)
+        return of_adapters, adapters_shown(of_adapters)
+    facts = inspect_recipe(path)
+    return facts, _recipe(facts)
 
 
 def _is_recipe(what: str) -> bool:

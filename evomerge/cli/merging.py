@@ -7,14 +7,14 @@ from pathlib import Path
 
 from evomerge.adapters.opened import OpenAdapters
 from evomerge.adapters.plan import plan_adapters
+from evomerge.cli.adapters_shown import described
 from evomerge.cli.progress import find_alignments, progress_bar
 from evomerge.cli.quantities import in_words
-from evomerge.merging.adapters import Outcome, check_adapters, write_adapters
+from evomerge.merging.adapters import check_adapters, write_adapters
 from evomerge.merging.folder import DEFAULT_SHARD_BYTES, check_merge, output_bytes, write_merge
 from evomerge.merging.plan import Plan, plan_merge
 from evomerge.merging.stream import Options
 from evomerge.recipe import AnyRecipe, Recipe
-from evomerge.recipe.adapters import AdapterRecipe
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def foresee(recipe: AnyRecipe, out: Path, how: Writing) -> str:
         return _of_models(plan)
     with OpenAdapters() as opened:
         outcome = check_adapters(plan_adapters(recipe, opened), out, force=how.force)
-    return _of_adapters(recipe, outcome)
+    return described(recipe.merge_method, recipe.output, outcome)
 
 
 def write(recipe: AnyRecipe, out: Path, how: Writing) -> str:
@@ -59,7 +59,7 @@ def write(recipe: AnyRecipe, out: Path, how: Writing) -> str:
                 options=how.options,
                 progress=advance,
             )
-    return _of_adapters(recipe, outcome)
+    return described(recipe.merge_method, recipe.output, outcome)
 
 
 def _write_models(recipe: Recipe, out: Path, how: Writing) -> str:
@@ -81,34 +81,3 @@ def _write_models(recipe: Recipe, out: Path, how: Writing) -> str:
 def _of_models(plan: Plan) -> str:
     size = f"{len(plan.tensors)} tensors, {in_words(output_bytes(plan))}"
     return f"{plan.recipe.method_title()}, {size}"
-
-
-def _of_adapters(recipe: AdapterRecipe, outcome: Outcome) -> str:
-    """One line on the result, and one on each thing that its reader should know."""
-    size = f", {in_words(outcome.nbytes)}" * bool(outcome.nbytes)
-    lines = [
-        f"{recipe.merge_method}, {'an' if recipe.output == 'adapter' else 'a'} {recipe.output}, "
-        f"{outcome.matrices} matrices, rank {outcome.rank}{size}"
-    ]
-    if any(outcome.steps):
-        lines.append(
-            f"{min(outcome.steps)} to {max(outcome.steps)} steps for a matrix; the relative pull "
-            f"that is left is at most {max(outcome.residuals):.1e}"
-        )
-    if outcome.partial:
-        lines.append(
-            f"{outcome.partial} matrices are changed by some of the adapters only; for the others "
-            "the update is zero"
-        )
-    if outcome.decomposed:
-        lines.append(
-            f"{outcome.decomposed} matrices have trained lengths (DoRA), which are averaged apart; "
-            "an adapter without them counts with the lengths that its rows have"
-        )
-    if outcome.wholes:
-        lines.append(
-            f"{outcome.wholes} biases and tensors of whole modules are averaged as weights; "
-            f"{outcome.partial_wholes} are trained by some of the adapters only, and are the "
-            "base's in the others"
-        )
-    return "\n".join(lines)

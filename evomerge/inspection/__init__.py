@@ -5,6 +5,7 @@ whatever the size of the models.
 
 - ``contents``: a model's tensors, counted by kind
 - ``model``: a model, with its adapter if it has one
+- ``adapters``: a recipe of adapters: what is merged, or why it cannot be
 - ``recipe``: a recipe: its models, what it will make of them, or why it cannot be merged
 
 Weights are read by

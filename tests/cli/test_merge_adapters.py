@@ -209,3 +209,26 @@ def test_a_later_recipe_may_use_what_an_earlier_one_makes_of_adapters(adapters, 
     evomerge("merge", "recipe.yaml", "whole")
     found, expected = (load_file(f"{name}/model.safetensors") for name in ("model", "whole"))
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+def test_inspect_says_what_is_merged(adapters, evomerge):
+    asked("parameters: {rank: 2r}\n")
+    code, out, err = evomerge("inspect", "recipe.yaml")
+    assert (code, err) == (0, "")
+    lines = [line.split() for line in out.splitlines() if line]
+    assert ["first", "6", "3", "0"] in lines
+    assert ["second", "8", "2", "to", "4", "0"] in lines
+    assert ["q_proj", "2", "5", "to", "7", "0"] in lines
+    assert ["up_proj", "2", "4", "2"] in lines
+    assert "recipe.yaml can be merged, on base." in out
+    found = json.loads(evomerge("inspect", "recipe.yaml", "--form", "json")[1])
+    assert found["mergeable"] is True
+    assert found["outcome"]["matrices"] == sum(each["matrices"] for each in found["modules"]) == 8
+
+
+def test_inspect_says_why_adapters_cannot_be_merged(adapters, evomerge):
+    asked("parameters: {rank: 0}\n")
+    code, out, err = evomerge("inspect", "recipe.yaml")
+    _, _, refused = evomerge("merge", "recipe.yaml", "out")
+    assert (code, out) == (2, "")
+    assert err == refused
