@@ -10,7 +10,9 @@ from pathlib import Path
 from time import perf_counter
 
 from evomerge.config.preparing import Prepared
+from evomerge.config.reading import data_files
 from evomerge.errors import EvomergeError, SearchError, placed
+from evomerge.merging.measured import MeasuredInputs
 from evomerge.objective import Objective
 from evomerge.recipe import AnyRecipe, ModelReference
 from evomerge.recipe.adapters import AdapterRecipe
@@ -38,6 +40,7 @@ class Rehearsal:
         disk: bytes that the run folder will take, as far as the number of trials is known.
         free: bytes that are free there.
         aligning: what it took to find how models are aligned, which is kept; None if none is.
+        measuring: what it took to measure what methods look at, which is kept; None if none does.
     """
 
     seconds: float
@@ -46,6 +49,7 @@ class Rehearsal:
     disk: int | None
     free: int
     aligning: float | None = None
+    measuring: float | None = None
 
     @property
     def total(self) -> float | None:
@@ -131,6 +135,7 @@ def rehearse(prepared: Prepared) -> Rehearsal:
         for recipe in prepared.aligning:
             bench.align(recipe)
         aligning = perf_counter() - began
+        measuring = _measured(prepared, bench)
         began = perf_counter()
         proven(prepared, objective, Unwatched())
         _timed(prepared, objective, FIRST)
@@ -147,7 +152,26 @@ def rehearse(prepared: Prepared) -> Rehearsal:
         None if trials is None else trials * (len(items) + LINE_BYTES),
         shutil.disk_usage(_existing(place)).free,
         aligning if prepared.aligning else None,
+        measuring,
     )
+
+
+def _measured(prepared: Prepared, bench: Workbench) -> float | None:
+    """The seconds it took to measure all that a method of the search looks at; None if none does.
+
+    At every option: a few candidates alone may all be of methods that look at nothing.
+    """
+    template, device = prepared.template, prepared.bench.chosen_device()
+    ways = template.paths() if data_files(template.tree) else ()
+    plans = [bench.plan(template.fill(template.at(way))) for way in ways]
+    looking = [plan for plan in plans if any(tensor.measures for tensor in plan.tensors)]
+    began = perf_counter()
+    try:
+        for plan in looking:
+            MeasuredInputs(plan, device).prepare()
+    except EvomergeError as error:
+        raise placed(error, str(prepared.located.path)) from error
+    return perf_counter() - began if looking else None
 
 
 def _timed(prepared: Prepared, objective: Objective, share: float) -> tuple[float, Result]:

@@ -118,6 +118,8 @@ def _sizes(evaluators: Mapping[str, Evaluator]) -> str:
 def _foretold(rehearsal: Rehearsal) -> Iterator[str]:
     if rehearsal.aligning is not None:
         yield f"how models are aligned is known, after {duration(rehearsal.aligning)}, and kept"
+    if rehearsal.measuring is not None:
+        yield f"what methods look at is measured, after {duration(rehearsal.measuring)}, and kept"
     loading = duration(rehearsal.loading)
     yield f"a trial takes {duration(rehearsal.seconds)}, after {loading} of loading"
     if rehearsal.total is None or rehearsal.disk is None:
