@@ -14,7 +14,7 @@ from evomerge.config.chained import ChainConfig, read_either
 from evomerge.config.preparing import Prepared, prepare
 from evomerge.config.reading import Located
 from evomerge.config.remarks import ENOUGH_ITEMS
-from evomerge.recipe import Recipe
+from evomerge.recipe.adapters import recipe_in
 from evomerge.zoo.layout import Zoo
 from evomerge.zoo.random_models import Options, random_model, random_siblings
 from evomerge.zoo.small_tokenizers import byte_tokenizer
@@ -112,7 +112,7 @@ def test_every_point_is_a_recipe(prepared: Prepared):
     for _ in range(POINTS):
         point = template.space.decode([chance.random() for _ in range(len(template.space))])
         recipe = template.fill(point)
-        assert Recipe.from_tree(recipe.tree()).digest() == recipe.digest()
+        assert recipe_in(recipe.tree()).digest() == recipe.digest()
         found = template.match(recipe)
         if template.codes:  # several points make one stack, and of long ones none may be found
             assert found is None or template.fill(found).digest() == recipe.digest()
