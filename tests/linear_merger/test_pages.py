@@ -30,7 +30,7 @@ from tests.linear_merger.networks import network, noise
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "alignment.md").read_text("utf-8").partition("## LinearMerger")[2]
-EXAMPLES = (ROOT / "examples" / "README.md").read_text("utf-8")
+EXAMPLES = (ROOT / "examples" / "README.md").read_text("utf-8").partition("## Fuse, then")[0]
 
 
 def tied() -> nn.Module:
