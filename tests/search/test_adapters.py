@@ -117,6 +117,22 @@ def test_a_killed_search_loses_nothing(tmp_path: Path, models: Mapping[str, str]
     assert history(run) == history(study.run)
 
 
+def test_it_may_begin_from_a_recipe_and_from_an_earlier_run(
+    tmp_path: Path, models: Mapping[str, str], study: Study
+):
+    path = searched(tmp_path, models)
+    mine = AdapterRecipe.from_tree({**study.trials[3].recipe, "merge_method": "naive"}).write()
+    (tmp_path / "mine.yaml").write_text(mine)
+    tree = {**json.loads(path.read_text()), "warm_start": ["mine.yaml", str(study.run)]}
+    path.write_text(json.dumps(tree))
+    starts = {start.label: start for start in prepare(read_config(path)).starts}
+    assert starts["mine"].point is None
+    assert starts["mine"].recipe.method_names() == ("naive",)
+    for trial in study.stage("search"):
+        start = starts[f"{study.run} trial {trial.number}"]
+        assert (start.point, start.result.scores) == (trial.point, trial.scores)
+
+
 def test_what_it_takes_is_measured(tmp_path: Path, models: Mapping[str, str]):
     found = rehearse(prepare(read_config(searched(tmp_path, models))))
     assert found.trials is not None

@@ -138,7 +138,8 @@ def aligned(draw, body):
         return body
     if len(places) == 1 and draw(st.booleans()):
         way = ways(anchored="base_model" in body)
-        chosen = st.lists(way, min_size=1, max_size=2).map(lambda each: {"choose": ["none", *each]})
+        several = st.lists(way, min_size=1, max_size=2, unique_by=repr)
+        chosen = several.map(lambda each: {"choose": ["none", *each]})
         places[0]["align"] = draw(way | chosen | st.sampled_from(["none", False]))
     return body
 

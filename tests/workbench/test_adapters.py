@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from evomerge.errors import MergeError, RecipeError
 from evomerge.recipe import ModelReference, Recipe
 from evomerge.recipe.adapters import AdapterRecipe
 from evomerge.workbench import Settings, memory_plan
+from evomerge.workbench.adapting import Candidate
 from evomerge.zoo.random_models import Options, random_model
 from evomerge.zoo.small_tokenizers import word_tokenizer
 from tests.checkpoint.peft_adapters import factors, hand_made, trained
@@ -144,6 +146,14 @@ def test_factors_are_read_once(llama, monkeypatch: pytest.MonkeyPatch):
             workbench.build(asked(llama, merge_method="svd", parameters={"scale": scale}))
             # Of both adapters two factors of each matrix; the second leaves one module alone.
             assert len(read) == len(decomposed) == 2 * (6 + 4)
+
+
+def test_of_earlier_candidates_nothing_is_kept(llama):
+    with bench(llama[:1]) as workbench:
+        for step in range(5):
+            workbench.build(asked(llama, parameters={"scale": 1 + step}))
+        gc.collect()
+        assert [type(each) for each in gc.get_objects()].count(Candidate) == 1
 
 
 def test_a_candidate_that_fails_spoils_no_other(tmp_path: Path, llama):
