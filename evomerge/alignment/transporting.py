@@ -20,7 +20,7 @@ from evomerge.alignment.actions import Floats
 from evomerge.errors import RecipeError
 
 # Sums within this share of what they should be are mended at once.
-CLOSE = 1e-6
+CLOSE = 1e-9
 # Scalings of rows and columns: cold plans of like units would take more, and are mended.
 STEPS = 1000
 
@@ -59,7 +59,9 @@ def _mended(found: Floats, each: float) -> Floats:
     """The plan with exact sums that is near to one with nearly such."""
     found = found * np.minimum(1, 1 / found.sum(1, keepdims=True))
     found = found * np.minimum(1, each / found.sum(0, keepdims=True))
-    rows, columns = 1 - found.sum(1, keepdims=True), each - found.sum(0, keepdims=True)
+    # Not below 0, as rounding may have it.
+    rows = (1 - found.sum(1, keepdims=True)).clip(0)
+    columns = (each - found.sum(0, keepdims=True)).clip(0)
     lacking = rows.sum()
     return found + rows * columns / lacking if lacking > 0 else found
 
