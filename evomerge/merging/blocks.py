@@ -89,7 +89,6 @@ class TensorBlocks:
         self._work = work
         self._reading = reading
         self._passes = 0
-        self._kept: dict[int, list[NDArray | Tensor]] = {}
 
     @property
     def whole(self) -> Blocks:
@@ -119,16 +118,12 @@ class TensorBlocks:
 
     def _walk(self, *, keep: bool) -> Iterator[Block]:
         self._passes += 1
-        if _memory.kept.owner is not self:  # another tensor's blocks, or another thread's
-            self._kept = {}
         for row, rows in self._spans():
             if self._reading.stopped.is_set():
                 raise CancelledError
-            arrays = self._kept.get(row)
+            arrays = _memory.kept.of(self).get(row)
             if arrays is None:
                 arrays = self._load(row, rows, keep=keep)
-            if keep:
-                self._kept[row] = arrays
             yield self._block(row, arrays)
 
     def _spans(self) -> Iterator[tuple[int, slice | None]]:
@@ -163,11 +158,11 @@ class TensorBlocks:
         return Block(arrays[: self.models], base, None, where, self._reading.engine)
 
     def _load(self, row: int, rows: slice | None, *, keep: bool) -> list[NDArray | Tensor]:
-        if keep and not self._kept:
-            _memory.kept.clear(self, self._bytes + ALIGNMENT * self._arrays)
         store = _memory.kept if keep else _memory.passing
         if not keep:
             store.clear(self)
+        elif store.owner is not self:
+            store.clear(self, self._bytes + ALIGNMENT * self._arrays)
         loaded = [self._read(each, rows, store) for each in self._inputs]
         common = _common_type([array.dtype for array in loaded], self._work)
         # The kernels read memory, not strides.
@@ -176,6 +171,8 @@ class TensorBlocks:
         arrays: list[NDArray | Tensor] = [self._moved(view) for view in views]
         if not self._reading.allow_nan and self._passes == 1:
             self._refuse_nan(self._block(row, arrays))
+        if keep:
+            store.of(self)[row] = arrays
         return arrays
 
     def _read(self, each: Input, rows: slice | None, store: Arena) -> NDArray:
@@ -218,17 +215,26 @@ def _common_type(found: list[DType], work: DType) -> DType:
 
 
 class Arena:
-    """Memory that is used again and again, so that its pages are touched only once."""
+    """Memory that is used again and again, so that its pages are touched only once.
+
+    What its owner has read stands here and not with the owner, as each thread has such memory:
+    what one thread has read, another may not take for its own.
+    """
 
     def __init__(self) -> None:
         self._memory = np.empty(0, np.uint8)
         self._used = 0
         self._owner: ReferenceType[object] | None = None
+        self._blocks: dict[int, list[NDArray | Tensor]] = {}
 
     @property
     def owner(self) -> object | None:
         """Whose arrays these are, if it is still there."""
         return self._owner() if self._owner is not None else None
+
+    def of(self, owner: object) -> dict[int, list[NDArray | Tensor]]:
+        """The blocks that ``owner`` keeps here, by their first rows; none are another's."""
+        return self._blocks if self.owner is owner else {}
 
     def clear(self, owner: object, nbytes: int = 0) -> None:
         """Takes everything back for a new owner: arrays handed out so far will be overwritten.
@@ -237,6 +243,7 @@ class Arena:
         """
         self._used = 0
         self._owner = ref(owner)
+        self._blocks = {}
         if nbytes > len(self._memory):
             self._memory = np.empty(nbytes, np.uint8)
 

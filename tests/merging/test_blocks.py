@@ -87,6 +87,16 @@ def test_threads_do_not_disturb_each_other():
                 np.testing.assert_array_equal(left, right)
 
 
+def test_a_tensor_may_go_from_one_thread_to_another_and_back():
+    """What the other thread has read is overwritten there by the tensor that it reads next."""
+    arrays = [numbers((300, 1000), seed) for seed in range(2)]
+    mine, other = (tensor_blocks([array]) for array in arrays)
+    with ThreadPoolExecutor(1) as here, ThreadPoolExecutor(1) as there:
+        for thread, walk in ((here, mine), (there, mine), (there, other), (here, mine)):
+            expected = arrays[walk is other]
+            np.testing.assert_array_equal(thread.submit(gathered, walk).result(), expected)
+
+
 @pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16, FLOAT16], ids=str)
 def test_sources_that_hand_out_views_are_read_right(dtype):
     # The kernels read memory; a transposed array has the right shape and the wrong order.
